@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: env demo test test-long faults lint smoke wheel docs bench lock clean
+.DELETE_ON_ERROR:
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+demo: env
+	$(BIN)/keel demo --dir demo
+
+test: env
+	$(BIN)/python -m pytest
+
+test-long: env
+	$(BIN)/python -m pytest -m long
+
+faults: env
+	$(BIN)/python -m pytest tests/faults -m "long or not long"
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+smoke: env
+	$(BIN)/python -m pytest -m prefect tests/e2e
+
+wheel: env
+	sh .ci/wheel
+
+docs: env
+	$(BIN)/python -m checks.reference docs/reference/feeds
+
+bench: env
+	$(BIN)/python -m tests.bench
+
+lock:
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf demo dist build $(VENV)

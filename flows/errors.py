@@ -1,0 +1,27 @@
+"""What a person may be told: one sentence each, with the exit code that a scheduler reads."""
+
+from __future__ import annotations
+
+
+class KeelError(Exception):
+    """A failure that is explained in one sentence: where, what was found, what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(KeelError):
+    """Wrong usage, settings, contract or protocol."""
+
+    exit_code = 2
+
+
+class WarehouseBusy(KeelError):
+    """Another run holds the warehouse."""
+
+    exit_code = 3
+
+
+class DiskError(KeelError):
+    """The disk is full or not writable."""
+
+    exit_code = 4

@@ -1,0 +1,48 @@
+"""A night's run: its number, its instant, and what became of it (`ops.runs`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flows import __version__
+
+if TYPE_CHECKING:
+    from flows.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. `run_id` sorts by `seq`, so that a clock set back never mixes up the order."""
+
+    run_id: str
+    seq: int
+    as_of: datetime
+    started_at: datetime
+
+
+def start_run(warehouse: Warehouse, as_of: datetime) -> Run:
+    """Number the next run and write it down as started; a run found half-way is marked broken."""
+    started_at = datetime.now(UTC)
+    with warehouse.transaction():
+        warehouse.db.execute("UPDATE ops.runs SET state = 'interrupted' WHERE state = 'started'")
+        row = warehouse.db.execute("SELECT coalesce(max(seq), 0) + 1 FROM ops.runs").fetchone()
+        assert row is not None
+        seq = int(row[0])
+        run = Run(f"{seq:06d}-{started_at:%Y%m%dT%H%M%SZ}", seq, as_of, started_at)
+        warehouse.db.execute(
+            "INSERT INTO ops.runs (run_id, seq, started_at, as_of, state, keel_version) "
+            "VALUES (?, ?, ?, ?, 'started', ?)",
+            [run.run_id, run.seq, run.started_at, run.as_of, __version__],
+        )
+    return run
+
+
+def finish_run(warehouse: Warehouse, run: Run, state: str) -> None:
+    """Write down how the run ended: `published` or `failed`."""
+    with warehouse.transaction():
+        warehouse.db.execute(
+            "UPDATE ops.runs SET state = ?, finished_at = ? WHERE run_id = ?",
+            [state, datetime.now(UTC), run.run_id],
+        )

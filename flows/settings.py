@@ -1,0 +1,132 @@
+"""keel.toml, KEEL_* and options, in that order of growing weight, as one frozen object."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flows.errors import UsageError
+
+CONFIG_NAME = "keel.toml"
+ENVIRONMENT_PREFIX = "KEEL_"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeedSettings(_Frozen):
+    """How a network delivers one feed: changes only (delta) or everything each time (full)."""
+
+    mode: Literal["delta", "full"] = "delta"
+
+
+class SourceSettings(_Frozen):
+    """A foreign export: its files as all-text tables, and what its SELECTs may leave out.
+
+    `files` maps a table's name to a glob, `skip` a table's name to named SQL predicates,
+    `constants` are visible to the SELECTs as the one-row table `source`, `select` maps a feed
+    to a SELECT of the network's own (else `sql/sources/<system>/<feed>.sql`).
+    """
+
+    system: str
+    clinic: str
+    files: dict[str, str]
+    skip: dict[str, dict[str, str]] = Field(default_factory=dict)
+    constants: dict[str, str] = Field(default_factory=dict)
+    select: dict[str, Path] = Field(default_factory=dict)
+
+    @field_validator("constants", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: item.isoformat() if isinstance(item, date) else str(item)
+            for key, item in value.items()
+        }
+
+
+class Settings(_Frozen):
+    """Every setting with its documented default; folders are relative to the working folder."""
+
+    landing: Path = Path("landing")
+    warehouse: Path = Path("warehouse")
+    publish: Path = Path("published")
+    protocols: tuple[Path, ...] = ()
+    builtin_protocols: bool = True
+    as_of: datetime | None = None
+    quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    small_cell: int = Field(default=11, ge=1)
+    keep_runs: int = Field(default=14, ge=1)
+    programs: dict[str, str] = Field(default_factory=dict)
+    feeds: dict[str, FeedSettings] = Field(default_factory=dict)
+    source: tuple[SourceSettings, ...] = ()
+
+    @field_validator("as_of")
+    @classmethod
+    def _instant(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value
+
+    def now(self) -> datetime:
+        """The instant the night is judged at: `as_of`, else the clock's."""
+        return (self.as_of or datetime.now(UTC)).astimezone(UTC)
+
+
+def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
+    """Settings of the file, overridden by KEEL_* and by the options that are not None.
+
+    Raises UsageError when a named file is missing or a setting is unknown or of the wrong type.
+    """
+    path = config or Path(CONFIG_NAME)
+    values = _read_toml(path, needed=config is not None)
+    values |= _from_environment()
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_explain(path, error)) from None
+
+
+def _read_toml(path: Path, *, needed: bool) -> dict[str, Any]:
+    if not path.exists() and not needed:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such settings file; name one with --config.") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check its rights.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not TOML ({error}); mend that line.") from None
+
+
+def _from_environment() -> dict[str, Any]:
+    """KEEL_<SETTING> for the settings that are one value (paths of `protocols` split as PATH is)."""
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        value = os.environ.get(ENVIRONMENT_PREFIX + name.upper())
+        if value is None or name in {"programs", "feeds", "source"}:
+            continue
+        split = field.annotation == tuple[Path, ...]
+        found[name] = tuple(part for part in value.split(os.pathsep) if part) if split else value
+    return found
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), Settings.model_fields, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see `docs/reference/settings.md`."
+        return f"{path}: the setting {name} is unknown{hint}"
+    return f"{path}: the setting {name} is not valid: {first['msg'].lower()}."

@@ -1,0 +1,65 @@
+"""Steps of the story as Prefect tasks.
+
+Prefect's database keeps names, parameters and messages in clear: a task is told nothing but its
+step's name, and an exception that might quote a cell is replaced at the task's boundary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+
+from prefect import task  # noqa: E402  (it reads the environment when imported)
+from prefect.artifacts import create_markdown_artifact  # noqa: E402
+from prefect.cache_policies import NO_CACHE  # noqa: E402
+
+from flows.night import Night, Summary  # noqa: E402
+
+
+class Step(Protocol):
+    """How one part of the night is run; `retries` where trying again can help."""
+
+    def __call__(self, name: str, part: Callable[[], None], *, retries: int = 0) -> None: ...
+
+
+class StepFailed(Exception):
+    """Stands in for an error that may quote a patient's value; the night keeps the real one."""
+
+
+def as_task(night: Night) -> Step:
+    """Steps as tasks of the running flow, tried again only when reading or writing failed."""
+
+    def step(name: str, part: Callable[[], None], *, retries: int = 0) -> None:
+        def guarded() -> None:
+            try:
+                part()
+            except Exception as error:
+                night.failure = error
+                raise StepFailed(f"{name}: {type(error).__name__}") from None
+
+        def worth_another_try(*_: Any) -> bool:
+            return isinstance(night.failure, OSError)
+
+        run = task(
+            name=name,
+            retries=retries,
+            retry_delay_seconds=1,
+            retry_condition_fn=worth_another_try,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )(guarded)
+        run()
+
+    return step
+
+
+def show_artifact(summary: Summary) -> None:
+    """The run's summary beside the flow run, without patient data."""
+    create_markdown_artifact(
+        markdown=summary.markdown(), key="keel-nightly", description="What the night brought"
+    )
