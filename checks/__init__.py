@@ -1,0 +1,1 @@
+"""Is the data fit to be judged: data contracts, typing, validation, quarantine."""
