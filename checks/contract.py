@@ -137,6 +137,16 @@ def parse_contract(text: str, common: str, name: str) -> Contract:
 
     Raises CheckError with the file's name and line for whatever the subset does not allow.
     """
+    try:
+        return _read_contract(text, common, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckError(
+            f"checks/contracts/{name}.yaml: a part is missing or of the wrong shape ({error!s}); "
+            "compare it with another contract."
+        ) from None
+
+
+def _read_contract(text: str, common: str, name: str) -> Contract:
     own, shared = _Reader(text, name), _Reader(common, COMMON)
     feed = own.table.get("name")
     if feed != name:
@@ -264,7 +274,8 @@ class _Reader:
     def _column(self, item: dict[str, Any], path: strict_yaml.Path) -> Column:
         kind, logical = _TYPES.get(item.get("physicalType", ""), (None, None))
         if kind is None or item.get("logicalType") != logical:
-            self.fail(f"physicalType must be one of {', '.join(_TYPES)}, with its logicalType", path)
+            allowed = ", ".join(_TYPES)
+            self.fail(f"physicalType must be one of {allowed}, with its logicalType", path)
         phi = item.get("classification", "none")
         if phi not in get_args(Phi):
             self.fail(f"classification must be one of {', '.join(get_args(Phi))}", path)
@@ -321,4 +332,4 @@ class _Reader:
         if severity not in get_args(Severity):
             self.fail(f"severity must be one of {', '.join(get_args(Severity))}", path)
         share = float(rule.get("mustBeLessOrEqualTo", 0)) / 100
-        return Expectation(rule["name"], kind, columns, severity, parameters, share)
+        return Expectation(rule["name"], kind, columns, cast(Severity, severity), parameters, share)
