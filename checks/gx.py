@@ -1,0 +1,184 @@
+"""Great Expectations on a feed's typed rows, pushed down into DuckDB: the only file that knows it.
+
+One validation per feed and night. Results carry counts, never a value of a cell.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from checks.contract import Contract, Expectation
+from checks.quarantine import ABOUT_ONE_ROW, failing
+
+if TYPE_CHECKING:
+    import duckdb
+
+_VIEW = "keel_checked"
+_FLAGGED = frozenset({"type", "unique"})
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One expectation's result over one night's rows: how many were seen, how many failed."""
+
+    expectation_id: str
+    kind: str
+    column: str
+    severity: str
+    success: bool
+    evaluated: int
+    unexpected: int
+
+
+def validate(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, relation: str
+) -> list[CheckResult]:
+    """Hold the typed rows of a relation to their contract's expectations about single rows.
+
+    Withdrawals are left out: they need only their id. Raises RuntimeError when an expectation
+    could not be evaluated, which is a fault of Keel and not of the data.
+    """
+    wanted = [e for e in contract.expectations if e.kind in ABOUT_ONE_ROW]
+    flags = [f"{failing(e)} AS {_flag(e)}" for e in wanted if e.kind in _FLAGGED]
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {_VIEW} AS SELECT {', '.join(['*', *flags])} "
+        f"FROM {relation} WHERE NOT coalesce(deleted, false)"
+    )
+    counted = connection.execute(f"SELECT count(*) FROM {_VIEW}").fetchone()
+    assert counted is not None
+    try:
+        results = _run(connection, wanted)
+    finally:
+        connection.execute(f"DROP VIEW {_VIEW}")
+    return [
+        _result(expectation, result, counted[0])
+        for expectation, result in zip(wanted, results, strict=True)
+    ]
+
+
+def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> list[Any]:
+    with _quiet():
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        source = context.data_sources.add_sql(
+            "warehouse", connection_string="duckdb:///:memory:", kwargs=_lend(connection)
+        )
+        asset = source.add_table_asset(_VIEW, table_name=_VIEW)
+        batch = asset.add_batch_definition_whole_table("night").get_batch()
+        suite = gx.ExpectationSuite(name="contract", expectations=[_expect(e) for e in wanted])
+        outcome = batch.validate(suite, result_format="BASIC")
+    by_id = {result.expectation_config.meta["keel"]: result for result in outcome.results}
+    for result in by_id.values():
+        if result.exception_info.get("raised_exception", True) is not False:
+            name = result.expectation_config.meta["keel"]
+            raise RuntimeError(f"the expectation {name} could not be evaluated")
+    return [by_id[expectation.id] for expectation in wanted]
+
+
+def _expect(expectation: Expectation) -> Any:
+    import great_expectations.expectations as gxe
+
+    meta = {"keel": expectation.id}
+    mostly = 1.0 - expectation.share
+    column = expectation.columns[0]
+    values = dict(expectation.parameters)
+    match expectation.kind:
+        case "type" | "unique":
+            return gxe.ExpectColumnValuesToBeInSet(
+                column=_flag(expectation), value_set=[False], mostly=mostly, meta=meta
+            )
+        case "required":
+            return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=mostly, meta=meta)
+        case "closed_set" | "suggested_set":
+            allowed = list(values["value_set"])
+            return gxe.ExpectColumnValuesToBeInSet(
+                column=column, value_set=allowed, mostly=mostly, meta=meta
+            )
+        case "range":
+            return gxe.ExpectColumnValuesToBeBetween(
+                column=column, mostly=mostly, meta=meta, **values
+            )
+        case "order":
+            return gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                column_A=values["column_A"],
+                column_B=values["column_B"],
+                or_equal=values.get("or_equal", False),
+                ignore_row_if="either_value_is_missing",
+                mostly=mostly,
+                meta=meta,
+            )
+    raise ValueError(expectation.kind)
+
+
+def _result(expectation: Expectation, result: Any, rows: int) -> CheckResult:
+    found: Mapping[str, Any] = result.result
+    unexpected = int(found.get("unexpected_count") or 0)
+    return CheckResult(
+        expectation_id=expectation.id,
+        kind=expectation.kind,
+        column=", ".join(expectation.columns),
+        severity=expectation.severity,
+        success=bool(result.success),
+        evaluated=rows,
+        unexpected=unexpected,
+    )
+
+
+def _flag(expectation: Expectation) -> str:
+    return f"{expectation.columns[0]}__{expectation.kind}_failed"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No telemetry, no progress bars, no words of its own on the terminal."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Engine arguments that make SQLAlchemy use our connection and no other.
+
+    Great Expectations reads a cursor after giving its connection back to the pool, which DuckDB's
+    cursors do not survive: every result is read at execute(), and the pool closes nothing.
+    """
+    import duckdb_engine
+    from sqlalchemy.pool import StaticPool
+
+    class Buffered(duckdb_engine.CursorWrapper):  # type: ignore[misc]
+        def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
+            super().execute(statement, parameters, context)
+            cursor = self._CursorWrapper__c
+            self._description = cursor.description
+            self._rows = iter(cursor.fetchall() if self._description else [])
+
+        @property
+        def description(self) -> Any:
+            return getattr(self, "_description", None)
+
+        def fetchone(self) -> Any:
+            return next(self._rows, None)
+
+        def fetchmany(self, size: int = 1) -> list[Any]:
+            return [row for _, row in zip(range(size), self._rows, strict=False)]
+
+        def fetchall(self) -> list[Any]:
+            return list(self._rows)
+
+    class Lent(duckdb_engine.ConnectionWrapper):  # type: ignore[misc]
+        def cursor(self) -> Buffered:
+            return Buffered(self._ConnectionWrapper__c, self)
+
+        def close(self) -> None:
+            """The owner closes it."""
+
+    return {"creator": lambda: Lent(connection), "poolclass": StaticPool}

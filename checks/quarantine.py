@@ -1,0 +1,137 @@
+"""Which rows are not fit to be judged: one SQL predicate for each expectation of a contract.
+
+A predicate is over the typed relation of `checks.typing_sql` and true for a row that fails. The
+quarantine, the counts of `ops.check_results` and Great Expectations all rest on the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from checks.contract import Column, Contract, Expectation
+
+WORDS: Mapping[str, str] = {
+    "unreadable": "cannot be read as {type}",
+    "missing": "is empty, and a row without it means nothing",
+    "not_in_list": "is not one of {closed}",
+    "out_of_bounds": "is outside what is possible ({bounds})",
+    "missing_local_time": "is a local time that the clocks skipped that day",
+    "ambiguous_local_time": "is a local time that came twice that day; send it with its offset",
+    "no_time_zone": "is a local time, and the clinic's time zone is not known; send the offset",
+    "unknown_zone": "is no IANA time zone, such as America/New_York",
+    "not_this_clinic": "names another clinic than the folder the file lies in",
+    "unknown_clinic": "names a clinic that no clinics file has",
+    "key_twice": "stands twice in this file, with different contents",
+    "not_selected": "is used by no SELECT of its source and skipped by no named predicate",
+}
+_TYPE_WORDS = {
+    "int": "a whole number", "number": "a number", "decimal": "a number", "bool": "true or false",
+    "date": "a date (YYYY-MM-DD)", "timestamp": "a time (YYYY-MM-DDTHH:MM, with or without offset)",
+    "time": "a time of day (HH:MM)", "text": "text",
+}  # fmt: skip
+
+
+def problem_terms(contract: Contract) -> list[tuple[str, str]]:
+    """(code, predicate) for everything that quarantines a row, over `resolved` of the typing."""
+    alive = "NOT coalesce(deleted, false)"
+    terms = [
+        (
+            "clinic_id: not_this_clinic",
+            "_stated_clinic IS NOT NULL AND _stated_clinic <> _clinic_id",
+        )
+    ]
+    if not contract.network_wide:
+        terms.append(("clinic_id: missing", "_clinic_id IS NULL"))
+    if contract.feed == "clinics":
+        zones = "SELECT zone FROM keel_zones"
+        terms.append(("time_zone: unknown_zone", f"{alive} AND time_zone NOT IN ({zones})"))
+    else:
+        terms.append(("clinic_id: unknown_clinic", "_clinic_id IS NOT NULL AND _zone IS NULL"))
+    for column in contract.columns:
+        needed = "true" if column.name in (contract.id_column, "deleted", "extracted_at") else alive
+        terms += [
+            (f"{column.name}: {code}", f"{needed} AND {test}")
+            for code, test in _own(contract, column)
+        ]
+    return terms
+
+
+def _own(contract: Contract, column: Column) -> list[tuple[str, str]]:
+    name = f'"{column.name}"'
+    unread = f'"{column.name} unreadable"'
+    found: list[tuple[str, str]] = []
+    readable = "true"
+    if column.type == "timestamp":
+        note = f'"{column.name} problem"'
+        codes = ("unreadable", "missing_local_time", "ambiguous_local_time", "no_time_zone")
+        found += [(code, f"{note} = '{code}'") for code in codes]
+        readable = f"{note} IS NULL"
+    elif column.type != "text":
+        found.append(("unreadable", unread))
+        readable = f"NOT {unread}"
+    for expectation in contract.expectations:
+        if expectation.columns != (column.name,) or expectation.severity != "quarantine":
+            continue
+        code = {"required": "missing", "closed_set": "not_in_list", "range": "out_of_bounds"}.get(
+            expectation.kind
+        )
+        if code is not None:
+            found.append((code, f"{readable} AND {failing(expectation)}"))
+    if contract.id_column == column.name and not column.required:
+        found.append(("missing", f"{name} IS NULL"))
+    return found
+
+
+def failing(expectation: Expectation) -> str:
+    """True for a row that fails, never null; over the typed relation. For kinds about one row.
+
+    type, unique: by the row's `_problems`, which is where the text and the whole file were seen.
+    """
+    name = f'"{expectation.columns[0]}"' if expectation.columns else ""
+    values = expectation.parameters
+    if expectation.kind == "type":
+        codes = ("unreadable", "missing_local_time", "ambiguous_local_time", "no_time_zone")
+        listed = ", ".join(f"'{expectation.columns[0]}: {code}'" for code in codes)
+        return f"list_has_any(_problems, [{listed}])"
+    if expectation.kind == "unique":
+        return f"list_contains(_problems, '{expectation.columns[0]}: key_twice')"
+    if expectation.kind == "required":
+        return f"{name} IS NULL"
+    if expectation.kind in ("closed_set", "suggested_set"):
+        listed = ", ".join("'" + str(v).replace("'", "''") + "'" for v in values["value_set"])
+        return f"({name} IS NOT NULL AND {name} NOT IN ({listed}))"
+    if expectation.kind == "range":
+        tests = [f"{name} < {values['min_value']}"] if "min_value" in values else []
+        tests += [f"{name} > {values['max_value']}"] if "max_value" in values else []
+        return f"({name} IS NOT NULL AND ({' OR '.join(tests)}))"
+    if expectation.kind == "order":
+        later, earlier = (f'"{column}"' for column in expectation.columns)
+        sign = "<" if values.get("or_equal") else "<="
+        return f"coalesce({later}::TIMESTAMPTZ {sign} {earlier}::TIMESTAMPTZ, false)"
+    raise ValueError(f"{expectation.kind} is not about one row")
+
+
+ABOUT_ONE_ROW = frozenset(
+    {"type", "unique", "required", "closed_set", "suggested_set", "range", "order"}
+)
+
+
+def reason_words(code: str, contract: Contract) -> str:
+    """A row's problem ("column: code") in plain words, without the value."""
+    name, _, what = code.partition(": ")
+    if name == "clinic_id" and name not in contract.names:
+        return f"{name} {WORDS[what]}"
+    column = contract.column(name)
+    bounds = next(
+        (e.parameters for e in contract.expectations
+         if e.columns == (name,) and e.kind == "range" and e.severity == "quarantine"),
+        {},
+    )  # fmt: skip
+    low, high = bounds.get("min_value"), bounds.get("max_value")
+    unit = f" {column.unit}" if column.unit else ""
+    words = WORDS[what].format(
+        type=_TYPE_WORDS[column.type],
+        closed=", ".join(column.closed or ()),
+        bounds=f"{low} to {high}{unit}",
+    )
+    return f"{name} {words}"
