@@ -123,7 +123,10 @@ def _parsed(column: Column) -> str:
         )
     plain = f"NOT contains({name}, '_')"
     test, value = {
-        "int": (f"regexp_full_match({name}, '\\s*[+-]?\\d+\\s*')", f"TRY_CAST({name} AS BIGINT)"),
+        "int": (
+            f"regexp_full_match({name}, '\\s*[+-]?\\d+(\\.0+)?\\s*')",
+            f"TRY_CAST({name} AS BIGINT)",
+        ),
         "number": (f"{plain} AND isfinite(TRY_CAST({name} AS DOUBLE))", f"{name}::DOUBLE"),
         "decimal": (plain, f"TRY_CAST({name} AS DECIMAL(18,6))"),
         "bool": (f"lower({name}) IN ('true', 'false')", f"lower({name}) = 'true'"),

@@ -224,7 +224,9 @@ class _explained:  # noqa: N801  (reads as a phrase: with _explained(debug))
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> bool:
         if error is None or self._debug or isinstance(error, typer.Exit | SystemExit):
             return False
         if isinstance(error, KeyboardInterrupt):

@@ -56,7 +56,9 @@ def marts(folder: Path) -> dict[str, list[tuple[object, ...]]]:
                 if name not in RUN_COLUMNS
             ]
             columns = ", ".join(f'"{name}"' for name in names)
-            found[table] = db.execute(f"SELECT {columns} FROM marts.{table} ORDER BY ALL").fetchall()
+            found[table] = db.execute(
+                f"SELECT {columns} FROM marts.{table} ORDER BY ALL"
+            ).fetchall()
     files = str(published / "verdicts" / "**" / "*.parquet")
     with duckdb.connect() as db:
         found["verdicts"] = db.execute(

@@ -103,9 +103,7 @@ def test_a_server_that_is_named_is_used_and_told_no_patient(tmp_path: Path, serv
 def _ask(server: str, path: str) -> list[dict[str, str]]:
     from urllib.request import Request
 
-    request = Request(
-        f"{server}/{path}", data=b"{}", headers={"Content-Type": "application/json"}
-    )
+    request = Request(f"{server}/{path}", data=b"{}", headers={"Content-Type": "application/json"})
     with urlopen(request) as answer:
         found: list[dict[str, str]] = json.load(answer)
     return found
