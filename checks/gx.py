@@ -149,7 +149,8 @@ def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Engine arguments that make SQLAlchemy use our connection and no other.
 
     Great Expectations reads a cursor after giving its connection back to the pool, which DuckDB's
-    cursors do not survive: every result is read at execute(), and the pool closes nothing.
+    cursors do not survive: every result is read at execute(). Transactions stay the owner's, and
+    the pool closes nothing.
     """
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
@@ -178,7 +179,9 @@ def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         def cursor(self) -> Buffered:
             return Buffered(self._ConnectionWrapper__c, self)
 
-        def close(self) -> None:
-            """The owner closes it."""
+        def begin(self) -> None:
+            """The owner's transaction goes on around the validation."""
+
+        commit = rollback = close = begin
 
     return {"creator": lambda: Lent(connection), "poolclass": StaticPool}

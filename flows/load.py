@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from checks.contract import Contract, contract
-from checks.gx import validate
+from checks.gx import CheckResult, validate
 from checks.typing_sql import prepare_zones, typed_select
 from flows import __version__
 from flows.errors import KeelError
@@ -39,12 +39,14 @@ def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> 
     held = contract(feed)
     with warehouse.transaction():
         _block_unknown_clinics(warehouse, held, run)
-        batches = _pending(warehouse, held)
-        if batches:
-            _stage(warehouse, held, batches)
-            _mark_keys_twice(warehouse, held)
+    batches = _pending(warehouse, held)
+    if batches:
+        _stage(warehouse, held, batches)
+        _mark_keys_twice(warehouse, held)
+        checked = validate(warehouse.db, held, "staged")
+        with warehouse.transaction():
+            _keep_results(warehouse, held, run, checked)
             _note_extract_times(warehouse)
-            _validate(warehouse, held, run)
             _apply_gates(warehouse, held, run, settings)
             _quarantine(warehouse, held, run)
             merge(warehouse, held, full=_is_full(settings, feed))
@@ -158,8 +160,10 @@ def _note_extract_times(warehouse: Warehouse) -> None:
     )
 
 
-def _validate(warehouse: Warehouse, held: Contract, run: Run) -> None:
-    for result in validate(warehouse.db, held, "staged"):
+def _keep_results(
+    warehouse: Warehouse, held: Contract, run: Run, results: list[CheckResult]
+) -> None:
+    for result in results:
         warehouse.db.execute(
             "INSERT INTO ops.check_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [run.run_id, held.feed, result.expectation_id, result.kind, result.column,
@@ -218,8 +222,8 @@ def _quarantine(warehouse: Warehouse, held: Contract, run: Run) -> None:
     """Bad rows leave the stage for the quarantine; retried ones that are good now leave that."""
     db = warehouse.db
     key = identifier(held.id_column)
-    session = "session_id" if "session_id" in held.names else "NULL"
-    patient = "patient_id" if "patient_id" in held.names else "NULL"
+    session = "s.session_id" if "session_id" in held.names else "NULL"
+    patient = "s.patient_id" if "patient_id" in held.names else "NULL"
     db.execute(
         "DELETE FROM ops.quarantine WHERE released_run IS NULL "
         "AND batch_no IN (SELECT batch_no FROM pending WHERE again)"
@@ -227,7 +231,7 @@ def _quarantine(warehouse: Warehouse, held: Contract, run: Run) -> None:
     db.execute(
         "INSERT INTO ops.quarantine SELECT s._batch, b.batch_id, s.clinic_id, b.feed, s._row, "
         "NULL, NULL, "
-        f"{key}, {session}, {patient}, s._problems, s._at, ?, NULL "
+        f"s.{key}, {session}, {patient}, s._problems, s._at, ?, NULL "
         "FROM staged s JOIN ops.batches b ON b.batch_no = s._batch WHERE len(s._problems) > 0 "
         "ORDER BY s._batch, s._row",
         [run.run_id],
