@@ -1,14 +1,26 @@
-"""The deliveries as they came: Parquet, all text, one file a batch. Everything is rebuilt from it."""
+"""The deliveries as they came: Parquet, all text, one file a batch. Everything is rebuilt from it.
+
+A raw file tells in its own metadata what delivery it is, so that it outlives the database.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract
 from flows.sources import identifier, quoted
-from flows.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from flows.warehouse import Warehouse
 
 NETWORK = "_network"
+_ABOUT = "keel"
 
 
 def raw_file(warehouse: Warehouse, clinic_id: str, feed: str, batch_id: str) -> Path:
@@ -16,16 +28,52 @@ def raw_file(warehouse: Warehouse, clinic_id: str, feed: str, batch_id: str) -> 
     return warehouse.raw / clinic_id / feed / f"{batch_id}.parquet"
 
 
-def raw_select(warehouse: Warehouse, held: Contract, pending: str) -> str:
+def keep(
+    db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
+) -> None:
+    """Write a SELECT's rows under another name, flush, rename: a raw file is whole or not there.
+
+    Raises what DuckDB raises for a SELECT that cannot be read.
+    """
+    temporary = target.with_suffix(".tmp")
+    previous = os.umask(0o077)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        said = quoted(json.dumps(dict(about)))
+        db.execute(
+            f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
+            f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {said}}})"
+        )
+        _flush(temporary)
+        temporary.replace(target)
+        _flush(target.parent)
+    finally:
+        os.umask(previous)
+        temporary.unlink(missing_ok=True)
+
+
+def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
+    """What a raw file says about its delivery; None when it is no whole raw file of ours."""
+    import duckdb
+
+    try:
+        row = db.execute(
+            "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?",
+            [str(path), _ABOUT],
+        ).fetchone()
+    except duckdb.Error:
+        return None
+    found: dict[str, Any] | None = json.loads(row[0]) if row else None
+    return found
+
+
+def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     """A SELECT of the raw rows of the batches listed in a table, for `typed_select`.
 
-    The table has batch_no, clinic_id, file and `again`: whether only the batch's rows that are in
-    quarantine are wanted.
+    The table has batch_no, clinic_id and file.
     """
     db = warehouse.db
-    files = [
-        row[0] for row in db.execute(f"SELECT file FROM {pending} ORDER BY batch_no").fetchall()
-    ]
+    files = [row[0] for row in db.execute(f"SELECT file FROM {batches} ORDER BY batch_no").fetchall()]
     listed = ", ".join(quoted(file) for file in files)
     relation = (
         f"read_parquet([{listed}], union_by_name = true, filename = true, file_row_number = true)"
@@ -39,15 +87,20 @@ def raw_select(warehouse: Warehouse, held: Contract, pending: str) -> str:
     stated = "nullif(r.clinic_id, '')" if "clinic_id" in there else "NULL::VARCHAR"
     mine = f"CASE WHEN p.clinic_id = '{NETWORK}' THEN {stated} ELSE p.clinic_id END"
     own = f", {stated} AS clinic_id" if held.feed == "clinics" else ""
-    number = "r.file_row_number + 1"
     zone = "z.time_zone"
-    if held.feed == "clinics":
-        zone = "coalesce(nullif(r.time_zone, ''), z.time_zone)" if "time_zone" in there else zone
+    if held.feed == "clinics" and "time_zone" in there:
+        zone = "coalesce(nullif(r.time_zone, ''), z.time_zone)"
     return (
         f"SELECT {mine} AS _clinic_id, {stated} AS _stated_clinic, {zone} AS _zone, "
-        f"p.batch_no AS _batch, {number} AS _row, {columns}{own} FROM {relation} r "
-        f"JOIN {pending} p ON p.file = r.filename "
-        f"LEFT JOIN facts.clinics z ON z.clinic_id = {mine} "
-        "WHERE NOT p.again OR EXISTS (SELECT 1 FROM ops.quarantine q WHERE q.batch_no = p.batch_no "
-        f"AND q.row_number = {number} AND q.released_run IS NULL)"
+        f"p.batch_no AS _batch, r.file_row_number + 1 AS _row, {columns}{own} FROM {relation} r "
+        f"JOIN {batches} p ON p.file = r.filename "
+        f"LEFT JOIN facts.clinics z ON z.clinic_id = {mine}"
     )
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

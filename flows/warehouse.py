@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,15 +28,24 @@ _TYPES = {
     "text": "VARCHAR", "time": "VARCHAR", "int": "BIGINT", "number": "DOUBLE",
     "decimal": "DECIMAL(18,6)", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
 }  # fmt: skip
+_ORIGIN = {
+    "_batch": "INTEGER", "_row": "BIGINT", "_last_batch": "INTEGER", "_last_row": "BIGINT",
+    "_extracted_at": "TIMESTAMPTZ", "_seen_at": "TIMESTAMPTZ", "_content": "UBIGINT",
+}  # fmt: skip
+_DAMAGE = ("not a valid duckdb", "corrupt", "checksum", "wal file", "serializ", "invalid magic")
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """An open warehouse, which nobody else can open meanwhile."""
+    """An open warehouse, which nobody else can open meanwhile.
+
+    `notes` are sentences about what was mended when it was opened.
+    """
 
     folder: Path
     db: duckdb.DuckDBPyConnection
+    notes: list[str] = field(default_factory=list)
 
     @property
     def raw(self) -> Path:
@@ -49,7 +59,8 @@ class Warehouse:
         try:
             yield
         except BaseException:
-            self.db.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # a database that failed has rolled back by itself
+                self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
 
@@ -58,13 +69,19 @@ class Warehouse:
 def open_warehouse(folder: Path) -> Iterator[Warehouse]:
     """Lock the folder and open its database, making both when they are not there.
 
+    What raw holds and the database lost is adopted again; a damaged database is set aside.
+
     Raises WarehouseBusy when another run holds it, DiskError when it cannot be written, KeelError
-    when the database file is damaged.
+    when the database cannot be opened for another reason.
     """
+    from flows.recovery import recover
+
     with _locked(folder):
-        warehouse = Warehouse(folder, _connect(folder))
+        notes: list[str] = []
+        warehouse = Warehouse(folder, _connect(folder, notes), notes)
         try:
             _create_tables(warehouse)
+            recover(warehouse)
             yield warehouse
         except duckdb.IOException as error:
             raise _disk_error(folder, error) from None
@@ -91,31 +108,54 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
+def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
     path = folder / DATABASE
-    config = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "temp_directory": str(folder / "tmp"),
-        "memory_limit": "1500MB",
-    }
     previous = os.umask(0o077)
     try:
-        db = duckdb.connect(str(path), config=config)
-    except duckdb.Error:
-        if not os.access(folder, os.W_OK):
-            raise DiskError(
-                f"{folder}: the warehouse cannot be written; check its rights."
-            ) from None
-        raise KeelError(
-            f"{path}: the database cannot be opened; restore a backup, or move it aside and run "
-            "`keel nightly` again: everything is read anew from the landing folder."
-        ) from None
+        (folder / "tmp").mkdir(exist_ok=True)
+        db = _opened(path, notes)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
     finally:
         os.umask(previous)
     db.execute("SET TimeZone = 'UTC'")
     db.execute("SET enable_progress_bar = false")
     return db
+
+
+def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
+    """The database; a damaged log, then a damaged file, is set aside and kept."""
+    config = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "temp_directory": str(path.parent / "tmp"),
+        "memory_limit": "1500MB",
+    }
+    log = path.with_name(f"{path.name}.wal")
+    while True:
+        try:
+            return duckdb.connect(str(path), config=config)
+        except duckdb.Error as error:
+            words = str(error).lower()
+            if "could not set lock" in words:
+                raise WarehouseBusy(
+                    f"{path}: another program has the database open; close it, run again."
+                ) from None
+            if not os.access(path.parent, os.W_OK) or "permission" in words:
+                raise DiskError(
+                    f"{path.parent}: the warehouse cannot be written; check its rights."
+                ) from None
+            damaged = next((part for part in (log, path) if part.exists()), None)
+            if damaged is None or not any(word in words for word in _DAMAGE):
+                raise KeelError(
+                    f"{path}: the database cannot be opened; run `keel doctor`, or restore a backup."
+                ) from None
+            kept = damaged.with_name(f"{damaged.name}.damaged-{time.time_ns()}")
+            damaged.replace(kept)
+            notes.append(
+                f"{damaged}: was damaged and is kept as {kept.name}; "
+                "everything is loaded anew from the raw deliveries."
+            )
 
 
 def _create_tables(warehouse: Warehouse) -> None:
@@ -126,8 +166,7 @@ def _create_tables(warehouse: Warehouse) -> None:
             for text in table_definitions(schema).values():
                 warehouse.db.execute(text)
         for contract in contracts().values():
-            for text in _fact_tables(contract):
-                warehouse.db.execute(text)
+            create_facts(warehouse.db, contract)
 
 
 def table_definitions(schema: str) -> dict[str, str]:
@@ -143,29 +182,25 @@ def table_definitions(schema: str) -> dict[str, str]:
 def fact_columns(contract: Contract) -> list[str]:
     """A fact's columns: whose it is, the contract's, and where its version came from.
 
-    `_extracted_at` orders versions; `_seen_at` is the latest extract that held the key;
-    `_content` tells whether a later row says the same.
+    `_batch` and `_row` brought the version, `_last_batch` and `_last_row` said it last, extracted
+    at `_extracted_at`, which orders versions; `_seen_at` is the latest extract of a file that held
+    the key; `_content` tells whether a later row says the same.
     """
-    own = [
-        column.name for column in contract.columns if column.name not in ("clinic_id", "deleted")
-    ]
-    return ["clinic_id", *own, "_batch", "_row", "_extracted_at", "_seen_at", "_content"]
+    own = [column.name for column in contract.columns if column.name not in ("clinic_id", "deleted")]
+    return ["clinic_id", *own, *_ORIGIN]
 
 
-def _fact_tables(contract: Contract) -> list[str]:
-    types = {column.name: _TYPES[column.type] for column in contract.columns} | {
-        "clinic_id": "VARCHAR",
-        "_batch": "INTEGER",
-        "_row": "BIGINT",
-        "_extracted_at": "TIMESTAMPTZ",
-        "_seen_at": "TIMESTAMPTZ",
-        "_content": "UBIGINT",
-    }
+def create_facts(db: duckdb.DuckDBPyConnection, contract: Contract, *, anew: bool = False) -> None:
+    """A feed's tables. Of its history, `_withdrawn` rows withdraw their key (deleted = true);
+    `_absent` ones are the last version of a key that a later full export lacks.
+    """
+    types = {column.name: _TYPES[column.type] for column in contract.columns}
+    types |= {"clinic_id": "VARCHAR"} | _ORIGIN
     columns = ", ".join(f'"{name}" {types[name]}' for name in fact_columns(contract))
-    return [
-        f"CREATE TABLE IF NOT EXISTS facts.{contract.feed} ({columns})",
-        f"CREATE TABLE IF NOT EXISTS facts.{contract.feed}_history ({columns}, _withdrawn BOOLEAN)",
-    ]
+    made = "CREATE OR REPLACE TABLE" if anew else "CREATE TABLE IF NOT EXISTS"
+    db.execute(f"{made} facts.{contract.feed} ({columns})")
+    past = f"{columns}, _withdrawn BOOLEAN, _absent BOOLEAN"
+    db.execute(f"{made} facts.{contract.feed}_history ({past})")
 
 
 def _not_writable(folder: Path, error: OSError) -> KeelError:

@@ -9,36 +9,42 @@ quarantined.
 from __future__ import annotations
 
 import difflib
-import glob
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
-import sqlglot
-from sqlglot import expressions as nodes
-from sqlglot.errors import SqlglotError
 
 from checks.contract import contract, contracts
 from flows.errors import KeelError, UsageError
 from flows.settings import SourceSettings
-from flows.sources import (
-    Unreadable, checked_header, formats, identifier, opened, quoted, suffix_of,
-)  # fmt: skip
+from flows.sources import identifier, quoted
+from flows.sources.foreign_files import read_tables
+from flows.sources.foreign_rows import (
+    ForeignAccount,
+    accounts,
+    given_by,
+    gives_strays,
+    with_skipped,
+)
+from flows.sources.sandbox import is_one_condition, is_one_select, plain_reason, sandbox
 
 _DERIVED = re.compile(r"^--\s*derived:\s*(\w+):\s*(.+?)\s*$", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 
 @dataclass(frozen=True)
 class ForeignBatch:
-    """What a SELECT gave from one file: a feed's columns as text, with `_file` and `_row`."""
+    """What a SELECT gave from one file: the feed's columns as text, `_file` and `_row`.
+
+    `label` is <system>/<feed>/<file>; `sha256` is that of the rows and of how dates were derived,
+    so a file beside others that change is not delivered again; `derived` says column by column how
+    a date that the source does not have was made.
+    """
 
     clinic_id: str
     feed: str
@@ -46,18 +52,6 @@ class ForeignBatch:
     sha256: str
     rows: pa.Table
     derived: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class ForeignAccount:
-    """What became of one file's rows: rows = used + skipped + quarantined."""
-
-    table: str
-    file: str
-    rows: int
-    used: int
-    skipped: Mapping[str, int]
-    quarantined: int
 
 
 @dataclass(frozen=True)
@@ -69,239 +63,189 @@ class Conversion:
 
 
 def convert(source: SourceSettings, base: Path) -> Conversion:
-    """Turn a source's files into batches of feeds.
+    """Turn a source's files into batches of feeds; relative paths start at `base`.
 
-    Raises UsageError for a setting or a SELECT that is wrong, naming it; KeelError when a SELECT
-    gives rows of no input row.
+    Raises UsageError for a setting, a file or a SELECT that is wrong, naming it; KeelError when a
+    SELECT gives rows of no input row.
     """
-    tables = {name: _read(source, name, pattern, base) for name, pattern in source.files.items()}
-    selects = _selects(source)
-    if not selects:
-        raise UsageError(
-            f"source {source.system}: no SELECT fills a feed; put one at "
-            f"sql/sources/{source.system}/<feed>.sql or name it under [source.select]."
+    selects = _selects(source, base)
+    _require_settings(source)
+    tables = read_tables(source, base)
+    constants = {**source.constants, "system": source.system, "clinic": source.clinic}
+    arrow = {with_skipped(name): table.rows for name, table in tables.items()}
+    with sandbox(arrow, constants) as db:
+        for name in tables:
+            _set_skipped_apart(db, source, name)
+        for feed, text in selects.items():
+            _fill(db, source, feed, text)
+            _require_input_rows(db, source, tables, feed)
+        account = tuple(accounts(db, {name: t.files for name, t in tables.items()}, selects))
+        batches = tuple(
+            batch for feed, text in selects.items() for batch in _batches(db, source, feed, text)
         )
-    digest = _digest(source, tables, selects)
-    with _sandbox(source, tables) as db:
-        given = {feed: _run(db, source, feed, text) for feed, text in selects.items()}
-        accounts = tuple(_accounts(db, source, tables, given))
-    batches = tuple(
-        ForeignBatch(
-            clinic_id=source.clinic,
-            feed=feed,
-            label=f"{source.system}/{file}",
-            sha256=hashlib.sha256(f"{digest}/{feed}/{file}".encode()).hexdigest(),
-            rows=part,
-            derived=dict(_DERIVED.findall(selects[feed])),
-        )
-        for feed, rows in given.items()
-        for file, part in _by_file(rows)
-    )
-    return Conversion(batches, accounts)
+    return Conversion(batches, account)
 
 
-def _read(source: SourceSettings, name: str, pattern: str, base: Path) -> pa.Table:
-    """All files of one glob as one all-text table with `_file` and `_row`."""
-    found = sorted(glob.glob(pattern, root_dir=base, recursive=True))
-    paths = [base / path for path in found if (base / path).is_file()]
-    if not paths:
-        raise UsageError(
-            f"source {source.system}: {pattern} finds no file for {name}; mend [source.files]."
-        )
-    return pa.concat_tables([_read_file(source, path) for path in paths], promote_options="default")
-
-
-def _read_file(source: SourceSettings, path: Path) -> pa.Table:
-    suffix = suffix_of(path.name)
-    if suffix is None:
-        raise UsageError(f"source {source.system}: {path.name} is none of {', '.join(formats())}.")
-    with duckdb.connect() as db, opened(path.resolve()) as handle:
-        db.execute("SET TimeZone = 'UTC'")
-        try:
-            text = formats()[suffix].text_select(db, handle, suffix)
-            checked_header(list(text.header))
-            rows = db.sql(
-                f"SELECT *, {quoted(path.name)} AS _file, row_number() OVER () AS _row "
-                f"FROM ({text.sql})"
-            ).to_arrow_table()
-        except Unreadable as problem:
-            raise UsageError(f"source {source.system}: {path.name}: {problem}.") from None
-        except duckdb.Error:
-            raise UsageError(
-                f"source {source.system}: {path.name} cannot be read as {suffix}; each line must "
-                "have the header's fields, in UTF-8."
-            ) from None
-    return rows
-
-
-def _selects(source: SourceSettings) -> dict[str, str]:
-    """Feed to SELECT: the network's own, else Keel's for that system; each a single SELECT."""
+def _selects(source: SourceSettings, base: Path) -> dict[str, str]:
+    """Feed to SELECT in load order: the network's own, else Keel's for that system."""
+    for feed in source.select:
+        if feed not in contracts():
+            raise _wrong(source, f"[source.select] names {feed}, {_nearest(feed, contracts())}")
     folder = files("sql") / "sources" / source.system
     found: dict[str, str] = {}
     for feed in contracts():
-        own = source.select.get(feed)
         shipped = folder / f"{feed}.sql"
-        try:
-            if own is not None:
-                found[feed] = own.read_text(encoding="utf-8")
-            elif re.fullmatch(r"\w+", source.system) and shipped.is_file():
-                found[feed] = shipped.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise UsageError(f"source {source.system}: {own} cannot be read.") from None
-    for feed in source.select:
-        contract(feed)
+        if feed in source.select:
+            found[feed] = _text_of(source, base / source.select[feed])
+        elif _NAME.fullmatch(source.system) and shipped.is_file():
+            found[feed] = shipped.read_text(encoding="utf-8")
+    if not found:
+        raise _wrong(
+            source,
+            f"no SELECT fills a feed; put one at sql/sources/{source.system}/<feed>.sql or name "
+            "one under [source.select].",
+        )
     for feed, text in found.items():
-        _require_select(source, feed, text)
+        if not is_one_select(text):
+            raise _wrong(source, f"the SQL of {feed} must be one SELECT and nothing else.")
     return found
 
 
-def _require_select(source: SourceSettings, feed: str, text: str) -> None:
+def _text_of(source: SourceSettings, path: Path) -> str:
     try:
-        statements = [part for part in sqlglot.parse(text, read="duckdb") if part is not None]
-    except SqlglotError:
-        statements = []
-    if len(statements) != 1 or not isinstance(statements[0], nodes.Query):
-        raise UsageError(
-            f"source {source.system}: the SQL of {feed} must be one SELECT that can be parsed."
-        )
-
-
-def _require_predicate(source: SourceSettings, table: str, name: str, text: str) -> None:
-    try:
-        (statement,) = sqlglot.parse(f"SELECT ({text})", read="duckdb")
-    except (SqlglotError, ValueError):
-        statement = None
-    single = isinstance(statement, nodes.Select) and len(statement.expressions) == 1
-    if not single or not isinstance(statement.expressions[0], nodes.Paren):  # type: ignore[union-attr]
-        raise UsageError(
-            f"source {source.system}: the predicate {name} of [source.skip.{table}] must be one "
-            "SQL condition."
-        )
-
-
-@contextmanager
-def _sandbox(
-    source: SourceSettings, tables: Mapping[str, pa.Table]
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database with the source's tables and nothing else within reach."""
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as db:
-        db.execute("SET TimeZone = 'UTC'")
-        for name, rows in tables.items():
-            predicates = source.skip.get(name, {})
-            whole = identifier(f"{name} with skipped")
-            db.register("given", rows)
-            db.execute(f"CREATE TABLE {whole} AS SELECT * FROM given")
-            db.unregister("given")
-            cases = ""
-            for predicate, text in predicates.items():
-                _require_predicate(source, name, predicate, text)
-                cases += f" WHEN ({text}) THEN {quoted(predicate)}"
-            reason = f"CASE{cases} END" if cases else "NULL::VARCHAR"
-            try:
-                db.execute(f"ALTER TABLE {whole} ADD COLUMN _skipped VARCHAR")
-                db.execute(f"UPDATE {whole} SET _skipped = {reason}")
-            except duckdb.Error as error:
-                raise UsageError(
-                    f"source {source.system}: a predicate of [source.skip.{name}] fails: "
-                    f"{_without_values(error)}."
-                ) from None
-            db.execute(
-                f"CREATE VIEW {identifier(name)} AS SELECT * EXCLUDE (_skipped) FROM {whole} "
-                "WHERE _skipped IS NULL"
-            )
-        constants = {"system": source.system, "clinic": source.clinic, **source.constants}
-        db.register("given", pa.table({key: [value] for key, value in constants.items()}))
-        db.execute("CREATE TABLE source AS SELECT * FROM given")
-        db.unregister("given")
-        db.execute("SET enable_external_access = false")
-        db.execute("SET lock_configuration = true")
-        yield db
-
-
-def _run(db: duckdb.DuckDBPyConnection, source: SourceSettings, feed: str, text: str) -> pa.Table:
-    text = text.strip().rstrip(";")
-    try:
-        names = [row[0] for row in db.execute(f"DESCRIBE ({text})").fetchall()]
-        _check_columns(source, feed, names)
-        columns = ", ".join(
-            identifier(name)
-            if name == "_row"
-            else f"{identifier(name)}::VARCHAR AS {identifier(name)}"
-            for name in names
-        )
-        return db.sql(f"SELECT {columns} FROM ({text}) ORDER BY ALL").to_arrow_table()
-    except duckdb.Error as error:
-        raise UsageError(
-            f"source {source.system}: the SELECT of {feed} fails: {_without_values(error)}."
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise _wrong(
+            source, f"{path} cannot be read as UTF-8 text; mend [source.select]."
         ) from None
 
 
-def _check_columns(source: SourceSettings, feed: str, names: list[str]) -> None:
+def _require_settings(source: SourceSettings) -> None:
+    if not _NAME.fullmatch(source.clinic):
+        raise _wrong(source, "clinic must be letters, digits, - and _, as its folder would be.")
+    for name in source.files:
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name == "source":
+            raise _wrong(
+                source, f"[source.files] names {name!r}; use letters, digits and _, but not source."
+            )
+    for name, predicates in source.skip.items():
+        if name not in source.files:
+            raise _wrong(source, f"[source.skip.{name}] {_nearest(name, source.files)}")
+        for predicate, text in predicates.items():
+            if not is_one_condition(text):
+                raise _wrong(
+                    source,
+                    f"{predicate} of [source.skip.{name}] must be one condition on the row's own "
+                    "columns, with no SELECT and no aggregate.",
+                )
+
+
+def _set_skipped_apart(db: duckdb.DuckDBPyConnection, source: SourceSettings, name: str) -> None:
+    """The SELECTs see the rows that no predicate leaves out; the first that holds names why."""
+    whole = identifier(with_skipped(name))
+    cases = "".join(
+        f" WHEN ({text}\n) THEN {quoted(predicate)}"
+        for predicate, text in source.skip.get(name, {}).items()
+    )
+    db.execute(f"ALTER TABLE {whole} ADD COLUMN _skipped VARCHAR")
+    if cases:
+        try:
+            db.execute(f"UPDATE {whole} SET _skipped = CASE{cases} END")
+        except duckdb.Error as error:
+            raise _wrong(source, f"[source.skip.{name}] fails: {plain_reason(error)}.") from None
+    db.execute(
+        f"CREATE VIEW {identifier(name)} AS SELECT * EXCLUDE (_skipped) FROM {whole} "
+        "WHERE _skipped IS NULL"
+    )
+
+
+def _fill(db: duckdb.DuckDBPyConnection, source: SourceSettings, feed: str, text: str) -> None:
+    """Keep what a SELECT gives, as text, in the order of the input rows."""
+    text = text.strip().rstrip(";")
+    try:
+        types = {row[0]: row[1] for row in db.execute(f"DESCRIBE ({text}\n)").fetchall()}
+        _require_columns(source, feed, types)
+        columns = ", ".join(
+            f"{_as_text(name, types[name])} AS {identifier(name)}" for name in types
+        )
+        db.execute(
+            f"CREATE TABLE {identifier(given_by(feed))} AS SELECT {columns} FROM (\n{text}\n)"
+        )
+    except duckdb.Error as error:
+        raise _wrong(source, f"the SELECT of {feed} fails: {plain_reason(error)}.") from None
+
+
+def _as_text(name: str, kind: str) -> str:
+    if name == "_row":
+        return f"{identifier(name)}::BIGINT"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime(timezone('UTC', {identifier(name)}), '%Y-%m-%dT%H:%M:%S.%fZ')"
+    return f"{identifier(name)}::VARCHAR"
+
+
+def _require_columns(source: SourceSettings, feed: str, names: Iterable[str]) -> None:
     allowed = (*contract(feed).names, "_file", "_row")
     for name in names:
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise UsageError(
-                f"source {source.system}: the SELECT of {feed} gives {name}, which the feed does "
-                f"not have{hint}"
-            )
+            raise _wrong(source, f"the SELECT of {feed} gives {name}, {_nearest(name, allowed)}")
     for name in ("_file", "_row"):
         if name not in names:
-            raise UsageError(f"source {source.system}: the SELECT of {feed} must give {name}.")
+            raise _wrong(
+                source, f"the SELECT of {feed} must give {name}, taken from the table it reads."
+            )
 
 
-def _accounts(
-    db: duckdb.DuckDBPyConnection,
-    source: SourceSettings,
-    tables: Mapping[str, pa.Table],
-    given: Mapping[str, pa.Table],
-) -> Iterator[ForeignAccount]:
-    used = {
-        pair
-        for rows in given.values()
-        for pair in zip(rows["_file"].to_pylist(), rows["_row"].to_pylist(), strict=True)
-    }
-    seen: set[tuple[str, int]] = set()
-    for name in tables:
-        rows = db.execute(
-            f"SELECT _file, _row, _skipped FROM {identifier(f'{name} with skipped')}"
-        ).fetchall()
-        for file in sorted({row[0] for row in rows}):
-            mine = [(row[1], row[2]) for row in rows if row[0] == file]
-            skipped = Counter(reason for _, reason in mine if reason is not None)
-            taken = {number for number, reason in mine if reason is None and (file, number) in used}
-            seen |= {(file, number) for number in taken}
-            left = len(mine) - sum(skipped.values()) - len(taken)
-            yield ForeignAccount(name, file, len(mine), len(taken), dict(skipped), left)
-    if used - seen:
+def _require_input_rows(
+    db: duckdb.DuckDBPyConnection, source: SourceSettings, tables: Iterable[str], feed: str
+) -> None:
+    if gives_strays(db, feed, tables):
         raise KeelError(
-            f"source {source.system}: a SELECT gives rows whose _file and _row are those of no "
-            "input row; take both from the table that is read."
+            f"source {source.system}: the SELECT of {feed} gives rows whose _file and _row are "
+            "those of no input row; take both from the table that it reads."
         )
 
 
-def _by_file(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    for file in sorted(set(rows["_file"].to_pylist())):
-        yield file, rows.filter(pc.equal(rows["_file"], file))
+def _batches(
+    db: duckdb.DuckDBPyConnection, source: SourceSettings, feed: str, text: str
+) -> Iterator[ForeignBatch]:
+    """One batch a file; a SELECT that gives nothing is a delivery without rows."""
+    given = identifier(given_by(feed))
+    found = db.execute(f"SELECT DISTINCT _file FROM {given} ORDER BY 1").fetchall()
+    names = [row[0] for row in db.execute(f"DESCRIBE {given}").fetchall()]
+    order = ", ".join(identifier(name) for name in dict.fromkeys(("_file", "_row", *names)))
+    cells = ", ".join(f"coalesce({identifier(name)}::VARCHAR, '')" for name in names)
+    derived = dict(_DERIVED.findall(text))
+    for (file,) in found or [(None,)]:
+        mine = f"(SELECT * FROM {given} WHERE _file IS NOT DISTINCT FROM $file)"
+        part = db.sql(
+            f"SELECT * FROM {mine} ORDER BY {order}", params={"file": file}
+        ).to_arrow_table()
+        content = db.execute(
+            f"SELECT sha256(coalesce(string_agg(sha256(concat_ws(chr(31), {cells})), '' "
+            f"ORDER BY {order}), '')) FROM {mine}",
+            {"file": file},
+        ).fetchone()
+        label = "/".join(filter(None, (source.system, feed, file)))
+        identity = f"{label}\x1f{names}\x1f{content}\x1f{sorted(derived.items())}"
+        yield ForeignBatch(
+            clinic_id=source.clinic,
+            feed=feed,
+            label=label,
+            sha256=hashlib.sha256(identity.encode()).hexdigest(),
+            rows=part,
+            derived=derived,
+        )
 
 
-def _digest(
-    source: SourceSettings, tables: Mapping[str, pa.Table], selects: Mapping[str, str]
-) -> str:
-    """Changes when a file, a SELECT, a predicate or a constant does."""
-    digest = hashlib.sha256(source.model_dump_json(exclude={"files", "select"}).encode())
-    for name, rows in sorted(tables.items()):
-        digest.update(name.encode())
-        for column in rows.columns:
-            digest.update("\x1f".join(str(value) for value in column.to_pylist()).encode())
-    for feed, text in sorted(selects.items()):
-        digest.update(f"{feed}\x1e{text}".encode())
-    return digest.hexdigest()
+def _wrong(source: SourceSettings, problem: str) -> UsageError:
+    return UsageError(f"source {source.system}: {problem}")
 
 
-def _without_values(error: duckdb.Error) -> str:
-    """The kind of an error and what binds badly; a conversion's words quote cells, so not those."""
-    if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
-        return str(error).splitlines()[0].rstrip(".")
-    return type(error).__name__
+def _nearest(name: str, names: Iterable[str]) -> str:
+    names = tuple(names)
+    near = difflib.get_close_matches(name, names, n=1)
+    return (
+        f"which is not there; did you mean {near[0]}?"
+        if near
+        else (f"which is not one of {', '.join(names)}.")
+    )

@@ -1,6 +1,10 @@
 -- One row is one delivery: one file and feed. `state` is landed (kept as raw, not loaded yet),
--- accepted, partial, blocked or duplicate. `extract_at` is the latest extracted_at of its rows,
--- `name_day` the date in the file's name; rows = loaded + unchanged + quarantined unless blocked.
+-- accepted, partial, blocked, duplicate or withdrawn. `path` is relative to the landing folder.
+-- `extract_source` says where its extract time is from: rows (`extract_at` is the latest of them),
+-- name (`name_day`, the end of that local day) or none; `delivered_at` is that instant, else when
+-- it was first seen. rows = loaded + unchanged + quarantined unless it is blocked.
+-- `judged_under` is a digest of what decides over a kept batch besides its rows (contract, Keel,
+-- share, zones): a blocked one is tried again when it changes; null = its text could not be kept.
 CREATE TABLE IF NOT EXISTS ops.batches (
     batch_id VARCHAR NOT NULL,
     batch_no INTEGER NOT NULL,
@@ -12,8 +16,11 @@ CREATE TABLE IF NOT EXISTS ops.batches (
     first_seen_run VARCHAR NOT NULL,
     first_seen_at TIMESTAMPTZ NOT NULL,
     loaded_run VARCHAR,
+    mode VARCHAR,
     name_day DATE,
+    extract_source VARCHAR,
     extract_at TIMESTAMPTZ,
+    delivered_at TIMESTAMPTZ,
     state VARCHAR NOT NULL,
     reason VARCHAR,
     unknown_columns VARCHAR[] NOT NULL,
@@ -24,6 +31,7 @@ CREATE TABLE IF NOT EXISTS ops.batches (
     contract_version VARCHAR NOT NULL,
     contract_sha256 VARCHAR NOT NULL,
     keel_version VARCHAR NOT NULL,
+    judged_under VARCHAR,
     source VARCHAR,
     derived MAP(VARCHAR, VARCHAR)
 );

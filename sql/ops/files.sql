@@ -1,4 +1,5 @@
--- One row is one file of the landing folder as last seen, so that it is not read again unchanged.
+-- One row is one file of the landing folder as last seen, and the batch that holds its bytes: a file
+-- of the same size and time of change is not read again.
 CREATE TABLE IF NOT EXISTS ops.files (
     path VARCHAR NOT NULL,
     bytes BIGINT NOT NULL,

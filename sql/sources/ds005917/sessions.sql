@@ -1,5 +1,5 @@
 -- One row is one infusion of the cross-over, ketamine (d) or placebo (p); its program is the arm.
--- derived: started_at: 10:00 two days (first infusion) or 16 days (second) after the declared baseline day
+-- derived: started_at: 10:00 local time, 2 days (first infusion) or 16 days (second) after the source's baseline_day
 WITH infusions AS (
     SELECT participant_id, infusion_1 AS arm, 2 AS day, _file, _row FROM participants
     UNION ALL
@@ -11,8 +11,9 @@ SELECT
     CASE arm WHEN 'd' THEN 'ketamine' ELSE 'placebo' END AS program,
     'completed' AS status,
     'IV' AS route,
-    strftime(source.baseline_day::DATE + day, '%Y-%m-%d') || 'T10:00' AS started_at,
+    (source.baseline_day::DATE + day) || 'T10:00' AS started_at,
     _file,
     _row
-FROM infusions, source
+FROM infusions
+CROSS JOIN source
 WHERE arm IN ('d', 'p')

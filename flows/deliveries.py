@@ -1,0 +1,281 @@
+"""A delivery's way into raw: hashed, its header checked, kept as Parquet, written down."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from checks.contract import Contract, contract
+from flows import __version__
+from flows.landing import Delivery, Found
+from flows.raw import NETWORK, keep, raw_file
+from flows.runs import Run
+from flows.settings import Settings
+from flows.sources import Unreadable, formats, identifier, opened, suffix_of
+from flows.sources.foreign import ForeignBatch, convert
+from flows.warehouse import Warehouse
+
+_DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
+_LOADED = "('landed', 'accepted', 'partial')"
+
+
+def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> None:
+    """Keep each delivery as raw Parquet and write it down as landed, blocked or duplicate.
+
+    Raises OSError when a file vanished or cannot be read, UsageError for a foreign source.
+    """
+    for delivery in found.deliveries:
+        _land_file(warehouse, delivery, run)
+    for source in settings.source:
+        conversion = convert(source, Path())
+        with warehouse.transaction():
+            for account in conversion.accounts:
+                warehouse.db.execute(
+                    "INSERT INTO ops.foreign_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [run.run_id, source.system, source.clinic, account.table, account.file,
+                     account.rows, account.used, dict(account.skipped), account.quarantined],
+                )  # fmt: skip
+        for batch in conversion.batches:
+            _land_foreign(warehouse, batch, run, source.system)
+
+
+def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
+    """Write a delivery down again from what its raw file says, as landed and not yet loaded."""
+    values = dict(about)
+    held = contract(values["feed"])
+    _insert(
+        warehouse, values
+        | {"batch_no": _next_batch(warehouse), "state": "landed"} | _versions(held),
+    )  # fmt: skip
+
+
+def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
+    db, held = warehouse.db, contract(delivery.feed)
+    with opened(delivery.path) as path:
+        digest = _sha256(path)
+        known = _known(warehouse, delivery.name, digest)
+        if known is not None and not known[1]:
+            with warehouse.transaction():
+                _into_ledger(warehouse, delivery, known[0])
+            return
+        about: dict[str, Any] = {
+            "batch_id": _batch_id(delivery.name, digest),
+            "clinic_id": delivery.clinic_id,
+            "feed": delivery.feed,
+            "path": delivery.name,
+            "file_sha256": digest,
+            "bytes": delivery.bytes,
+            "first_seen_run": run.run_id,
+            "first_seen_at": run.started_at.isoformat(),
+            "name_day": _name_day(delivery.name),
+            "extract_source": None,
+            "unknown_columns": [],
+            "source": None,
+            "derived": {},
+        }
+        outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
+    with warehouse.transaction():
+        number = known[0] if known is not None else _next_batch(warehouse)
+        db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [number])
+        _into_ledger(warehouse, delivery, number)
+        decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
+        _insert(warehouse, about | {"batch_no": number} | _versions(held) | outcome | decided)
+
+
+def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
+    db, held = warehouse.db, contract(batch.feed)
+    if _known(warehouse, batch.label, batch.sha256) is not None:
+        return
+    header = batch.rows.column_names
+    missing = [c.name for c in held.columns if c.required and c.name not in header]
+    about: dict[str, Any] = {
+        "batch_id": _batch_id(batch.label, batch.sha256),
+        "clinic_id": batch.clinic_id,
+        "feed": batch.feed,
+        "path": batch.label,
+        "file_sha256": batch.sha256,
+        "bytes": batch.rows.nbytes,
+        "first_seen_run": run.run_id,
+        "first_seen_at": run.started_at.isoformat(),
+        "name_day": None,
+        "extract_source": "rows" if "extracted_at" in header else "none",
+        "unknown_columns": [],
+        "source": system,
+        "derived": dict(batch.derived),
+    }
+    outcome: dict[str, Any] = {"state": "landed"}
+    if missing:
+        outcome = {
+            "state": "blocked",
+            "reason": f"its SELECT gives no {missing[0]}",
+            "loaded_run": run.run_id,
+        }
+    else:
+        db.register("foreign_rows", batch.rows)
+        target = raw_file(warehouse, batch.clinic_id, batch.feed, about["batch_id"])
+        keep(db, "SELECT * FROM foreign_rows", target, about)
+        db.unregister("foreign_rows")
+    with warehouse.transaction():
+        numbered = {"batch_no": _next_batch(warehouse)}
+        _insert(warehouse, about | numbered | _versions(held) | outcome)
+
+
+def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | None:
+    """The batch of these bytes under this path, and whether its text is worth another try."""
+    row = warehouse.db.execute(
+        "SELECT batch_no, state = 'blocked' AND judged_under IS NULL, feed, contract_sha256, "
+        "keel_version FROM ops.batches WHERE path = ? AND file_sha256 = ?",
+        [path, digest],
+    ).fetchone()
+    if row is None:
+        return None
+    number, unreadable, feed, sha, version = row
+    return number, unreadable and (sha, version) != (contract(feed).sha256, __version__)
+
+
+def _duplicate(warehouse: Warehouse, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Whether it has the bytes of a loaded file of the same folder and feed, at no later time.
+
+    The same bytes have the same extract times in their rows; only a name can say a later one.
+    """
+    rows = warehouse.db.execute(
+        "SELECT path, name_day, extract_source, rows FROM ops.batches WHERE clinic_id = ? "
+        f"AND feed = ? AND file_sha256 = ? AND state IN {_LOADED} ORDER BY batch_no",
+        [about["clinic_id"], about["feed"], about["file_sha256"]],
+    ).fetchall()
+    day = date.fromisoformat(about["name_day"]) if about["name_day"] else None
+    for path, earlier, source, count in rows:
+        if source == "rows" or day is None or (earlier is not None and day <= earlier):
+            return {
+                "state": "duplicate",
+                "reason": f"its bytes are those of {path}",
+                "rows": count,
+                "loaded": 0,
+                "unchanged": count,
+                "quarantined": 0,
+            }
+    return None
+
+
+def _keep_file(
+    warehouse: Warehouse, path: str, about: dict[str, Any], held: Contract
+) -> dict[str, Any]:
+    """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
+    db, suffix = warehouse.db, suffix_of(about["path"])
+    assert suffix is not None
+    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
+    try:
+        text = formats()[suffix].text_select(db, path, suffix)
+        _check_columns(text.header, about["clinic_id"], held)
+        known = {*held.names, "clinic_id"}
+        about["unknown_columns"] = [name for name in text.header if name not in known]
+        about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
+        keep(db, text.sql, target, about)
+    except Unreadable as problem:
+        return {"state": "blocked", "reason": str(problem)}
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        return {"state": "blocked", "reason": _csv_problem(str(error))}
+    return {"state": "landed", "rows": _rows(db, target)}
+
+
+def _extract_source(
+    db: duckdb.DuckDBPyConnection, header: tuple[str, ...], select: str, day: str | None
+) -> str:
+    """rows, when any of them says its extract time; else name or none."""
+    if "extracted_at" in header:
+        stated = db.execute(
+            f"SELECT 1 FROM ({select}) WHERE {identifier('extracted_at')} <> '' LIMIT 1"
+        ).fetchone()
+        if stated:
+            return "rows"
+    return "name" if day else "none"
+
+
+def _rows(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+    row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _check_columns(header: tuple[str, ...], clinic_id: str, held: Contract) -> None:
+    needed = [column.name for column in held.columns if column.required]
+    if clinic_id == NETWORK and "clinic_id" not in needed:
+        needed.append("clinic_id")
+    for name in needed:
+        if name not in header:
+            near = difflib.get_close_matches(name, header, n=1)
+            hint = f"; the nearest is {near[0]}" if near else ""
+            raise Unreadable(f"its header has no column {name}{hint}")
+
+
+def _csv_problem(error: str) -> str:
+    """DuckDB's complaint without the line that it quotes."""
+    where = re.search(r"CSV Error on Line: (\d+)", error)
+    line = f"line {where[1]}" if where else "a line"
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", error)
+    if counts:
+        return f"{line} has {counts[2]} fields where the header has {counts[1]}"
+    if "unicode" in error.lower() or "utf" in error.lower():
+        return f"{line} is not UTF-8"
+    if "quote" in error.lower():
+        return f"{line} has a quote that does not end"
+    return f"{line} cannot be read as its format"
+
+
+def _insert(warehouse: Warehouse, values: Mapping[str, Any]) -> None:
+    names = ", ".join(values)
+    marks = ", ".join("?" for _ in values)
+    warehouse.db.execute(
+        f"INSERT INTO ops.batches ({names}) VALUES ({marks})", list(values.values())
+    )
+
+
+def _versions(held: Contract) -> dict[str, Any]:
+    return {
+        "contract_version": held.version,
+        "contract_sha256": held.sha256,
+        "keel_version": __version__,
+    }
+
+
+def _into_ledger(warehouse: Warehouse, delivery: Delivery, batch_no: int) -> None:
+    warehouse.db.execute("DELETE FROM ops.files WHERE path = ?", [delivery.name])
+    warehouse.db.execute(
+        "INSERT INTO ops.files VALUES (?, ?, ?, ?)",
+        [delivery.name, delivery.bytes, delivery.modified_ns, batch_no],
+    )
+
+
+def _next_batch(warehouse: Warehouse) -> int:
+    row = warehouse.db.execute(
+        "SELECT 1 + coalesce(max(batch_no), 0) FROM ops.batches"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _batch_id(path: str, digest: str) -> str:
+    """The same bytes under the same path are the same batch, in every warehouse."""
+    return "b" + hashlib.sha256(json.dumps([path, digest]).encode()).hexdigest()[:12]
+
+
+def _name_day(name: str) -> str | None:
+    for text in reversed(_DAY.findall(name)):
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError:
+            continue
+    return None
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

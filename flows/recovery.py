@@ -1,0 +1,79 @@
+"""What a warehouse mends when it is opened: raw deliveries that the database does not know, and
+feeds whose facts do not add up to what their batches brought (a write-ahead log that was cut off
+loses its last transactions without a word).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checks.contract import contract, contracts
+from flows.raw import raw_file, told
+
+if TYPE_CHECKING:
+    from flows.warehouse import Warehouse
+
+
+def recover(warehouse: Warehouse) -> None:
+    """Adopt, forget and reset until the database says what raw holds."""
+    _adopt_unknown(warehouse)
+    _forget_lost(warehouse)
+    for feed in contracts():
+        if not adds_up(warehouse, feed):
+            reset(warehouse, feed)
+            warehouse.notes.append(
+                f"{warehouse.folder}: facts of {feed} did not add up to their deliveries and are "
+                "loaded anew."
+            )
+
+
+def adds_up(warehouse: Warehouse, feed: str) -> bool:
+    """Whether each batch has as many facts, in force or history, as it is said to have loaded."""
+    row = warehouse.db.execute(
+        "SELECT 1 FROM (SELECT batch_no, loaded FROM ops.batches "
+        "WHERE feed = ? AND state IN ('accepted', 'partial') AND loaded > 0) b "
+        f"FULL JOIN (SELECT _batch, count(*) AS there FROM (SELECT _batch FROM facts.{feed} "
+        f"UNION ALL SELECT _batch FROM facts.{feed}_history) GROUP BY ALL) f "
+        "ON f._batch = b.batch_no WHERE b.loaded IS DISTINCT FROM f.there LIMIT 1",
+        [feed],
+    ).fetchone()
+    return row is None
+
+
+def reset(warehouse: Warehouse, feed: str) -> None:
+    """Forget what was loaded of a feed, so that all its raw deliveries are loaded anew."""
+    from flows.warehouse import create_facts
+
+    with warehouse.transaction():
+        create_facts(warehouse.db, contract(feed), anew=True)
+        warehouse.db.execute("DELETE FROM ops.quarantine WHERE feed = ?", [feed])
+        warehouse.db.execute("DELETE FROM ops.zones_used WHERE feed = ?", [feed])
+        warehouse.db.execute(
+            "UPDATE ops.batches SET state = 'landed', reason = NULL, loaded = NULL, "
+            "unchanged = NULL, quarantined = NULL WHERE feed = ? AND (state IN "
+            "('accepted', 'partial') OR (state = 'blocked' AND judged_under IS NOT NULL))",
+            [feed],
+        )
+
+
+def _adopt_unknown(warehouse: Warehouse) -> None:
+    from flows.deliveries import adopt
+
+    known = {row[0] for row in warehouse.db.execute("SELECT batch_id FROM ops.batches").fetchall()}
+    unknown = [path for path in warehouse.raw.glob("*/*/*.parquet") if path.stem not in known]
+    said = [about for path in unknown if (about := told(warehouse.db, path)) is not None]
+    with warehouse.transaction():
+        for about in sorted(said, key=lambda about: (about["first_seen_at"], about["path"])):
+            adopt(warehouse, about)
+
+
+def _forget_lost(warehouse: Warehouse) -> None:
+    """A delivery noted as landed whose raw file is gone is read again from the landing folder."""
+    rows = warehouse.db.execute(
+        "SELECT batch_no, clinic_id, feed, batch_id FROM ops.batches WHERE state = 'landed'"
+    ).fetchall()
+    lost = [no for no, *where in rows if not raw_file(warehouse, *where).exists()]
+    with warehouse.transaction():
+        for number in lost:
+            warehouse.db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [number])
+            warehouse.db.execute("DELETE FROM ops.files WHERE batch_no = ?", [number])

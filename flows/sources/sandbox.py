@@ -1,0 +1,94 @@
+"""Where foreign SQL runs: a database in memory with a source's tables and nothing else in reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import expressions as nodes
+from sqlglot.errors import SqlglotError
+
+from flows.sources import identifier
+
+_WORDS: tuple[tuple[type[duckdb.Error], str], ...] = (
+    (
+        duckdb.PermissionException,
+        "it may read only the tables of [source.files] and the constants, no file and no address",
+    ),
+    (
+        duckdb.ConversionException,
+        "a value is not of the type that it is cast to; use try_cast, or leave it as text",
+    ),
+    (duckdb.OutOfMemoryException, "there is not enough memory for it; give it fewer files"),
+)
+# What these say comes from the SQL's text alone; any other error may quote a cell.
+_STATIC = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+
+
+@contextmanager
+def sandbox(
+    tables: Mapping[str, pa.Table], constants: Mapping[str, str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with the tables and the one-row table `source`, locked before any SQL is run."""
+    with duckdb.connect(config={"python_enable_replacements": "false"}) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET temp_directory = ''")  # patients' rows must not spill into a folder
+        for name, rows in {
+            **tables,
+            "source": pa.table({key: [value] for key, value in constants.items()}),
+        }.items():
+            db.register("given", rows)
+            db.execute(f"CREATE TABLE {identifier(name)} AS SELECT * FROM given")
+            db.unregister("given")
+        db.execute("SET enable_external_access = false")
+        db.execute("SET lock_configuration = true")
+        yield db
+
+
+def is_one_select(text: str) -> bool:
+    """Whether a text is one SELECT, as sqlglot and DuckDB read it, that changes nothing."""
+    try:
+        with duckdb.connect() as db:
+            read = db.extract_statements(text)
+        if len(read) != 1 or read[0].type != duckdb.StatementType.SELECT:
+            return False
+        statements = [part for part in sqlglot.parse(text, read="duckdb") if part is not None]
+    except (SqlglotError, duckdb.Error):
+        return False
+    if len(statements) != 1 or not isinstance(statements[0], nodes.Query):
+        return False
+    return statements[0].find(nodes.DML, nodes.DDL, nodes.Command, nodes.Into) is None
+
+
+def is_one_condition(text: str) -> bool:
+    """Whether a text is one condition on a row's own columns."""
+    try:
+        statements = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
+    except SqlglotError:
+        return False
+    if len(statements) != 1 or not isinstance(statements[0], nodes.Select):
+        return False
+    tree = statements[0]
+    given = {key for key, value in tree.args.items() if value}
+    (only, *more) = tree.expressions
+    return (
+        given == {"expressions"}
+        and not more
+        and isinstance(only, nodes.Paren)
+        and only.find(nodes.Query, nodes.Window, nodes.AggFunc) is None
+    )
+
+
+def plain_reason(error: duckdb.Error) -> str:
+    """Why SQL failed, without a cell's value."""
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, _STATIC):
+        lines = [line.strip() for line in str(error).splitlines()[:2]]
+        shown = [line for line in lines if line and not line.startswith("LINE ")]
+        return "; ".join(line.rstrip(".!") for line in shown)
+    return f"DuckDB refuses a value in it ({type(error).__name__})"

@@ -1,0 +1,98 @@
+"""Durations and windows as protocols write them: `15m`, `2h`, `7d`, `7cd`; `[start, end]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(s|m|h|d|cd)")
+_BOUND = re.compile(r"([A-Za-z_][\w.]*)(?:\s*([+-])\s*(\S+))?")
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length in microseconds, or a number of the clinic's calendar days (then length is 0)."""
+
+    microseconds: int
+    calendar_days: int | None
+    text: str
+
+    @property
+    def delta(self) -> timedelta:
+        """The exact length; calendar days have none of their own."""
+        return timedelta(microseconds=self.microseconds)
+
+    @property
+    def minutes(self) -> float:
+        """The exact length in minutes."""
+        return self.microseconds / 60_000_000
+
+    @property
+    def words(self) -> str:
+        """As a nurse would say it."""
+        if self.calendar_days is not None:
+            return f"{self.calendar_days} days"
+        for unit, name in (("d", "days"), ("h", "h"), ("m", "min")):
+            if self.microseconds and self.microseconds % _UNITS[unit] == 0:
+                return f"{self.microseconds // _UNITS[unit]} {name}"
+        return f"{self.microseconds / 1_000_000:g} s"
+
+
+def parse_length(text: Any) -> Length:
+    """`90s`, `15m`, `2h`, `7d` (24 h each) or `7cd` (calendar days); ValueError otherwise."""
+    if isinstance(text, Length):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("is no duration; write for example 90s, 15m, 2h, 7d or 7cd")
+    number, unit = match[1], match[2]
+    if unit == "cd":
+        if "." in number:
+            raise ValueError("calendar days are whole, for example 7cd")
+        return Length(0, int(number), text)
+    return Length(round(float(number) * _UNITS[unit]), None, text)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A column that names a time, and a signed step from it."""
+
+    anchor: str
+    sign: int
+    step: Length
+
+
+@dataclass(frozen=True)
+class Span:
+    """A window; a bound that is None is open."""
+
+    start: Bound | None
+    end: Bound | None
+
+
+def parse_window(value: Any) -> Span:
+    """`[anchor - 30m, anchor + 2h]`; either may be null; ValueError otherwise."""
+    if isinstance(value, Span):
+        return value
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("is no window; write for example [started_at - 30m, started_at]")
+    return Span(_bound(value[0]), _bound(value[1]))
+
+
+def _bound(text: Any) -> Bound | None:
+    if text is None:
+        return None
+    match = _BOUND.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("is no bound of a window; write for example started_at + 2h, or null")
+    step = parse_length(match[3]) if match[3] else Length(0, None, "0s")
+    return Bound(match[1], -1 if match[2] == "-" else 1, step)
+
+
+Duration = Annotated[Length, BeforeValidator(parse_length), PlainSerializer(lambda d: d.text)]
+Window = Annotated[Span, BeforeValidator(parse_window)]

@@ -1,0 +1,85 @@
+"""What the engine is given: rows in force by feed, cut-offs, rows in quarantine, an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from checks.contract import Contract, contracts
+from protocols.times import INSTANT, midnight
+
+_TYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(), "time": pl.String(), "int": pl.Int64(), "number": pl.Float64(),
+    "decimal": pl.Float64(), "bool": pl.Boolean(), "date": pl.Date(), "timestamp": INSTANT,
+}  # fmt: skip
+EVENT_TIMES: Mapping[str, str] = {
+    feed: held.event_time for feed, held in contracts().items() if held.event_time
+}
+
+
+def schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Column types of a feed's frame: clinic_id first, then the contract's, without `deleted`."""
+    own = {c.name: _TYPES[c.type] for c in contract.columns if c.name != "deleted"}
+    return {"clinic_id": pl.String(), **own}
+
+
+def empty_frame(feed: str) -> pl.LazyFrame:
+    """A feed's frame without rows."""
+    return pl.LazyFrame(schema=schema(contracts()[feed]))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Rows in force of every feed; `cutoffs` is clinic_id, feed, cutoff (no row = the clinic never
+    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id."""
+
+    frames: Mapping[str, pl.LazyFrame]
+    cutoffs: pl.DataFrame
+    quarantined: pl.DataFrame
+    as_of: datetime
+
+    @cached_property
+    def zones(self) -> pl.DataFrame:
+        """clinic_id and its `_zone`."""
+        return (
+            self.frames["clinics"].select("clinic_id", _zone=pl.col("time_zone")).unique().collect()
+        )
+
+    @cached_property
+    def zone_names(self) -> list[str]:
+        """Every zone of the network."""
+        return sorted(set(self.zones["_zone"].to_list())) or ["UTC"]
+
+    def evidence(self, feed: str) -> pl.LazyFrame:
+        """A feed's rows with `_at`, their event as an instant; none after `as_of`.
+
+        A session without a start began with its first dose of any drug; a contact without one is
+        placed where it was scheduled.
+        """
+        rows = self.frames[feed]
+        column = EVENT_TIMES.get(feed)
+        if column is None:
+            return rows.with_columns(_at=pl.lit(None, INSTANT))
+        at = pl.col(column)
+        if contracts()[feed].column(column).type == "date":
+            rows = rows.join(self.zones.lazy(), on="clinic_id", how="left")
+            at = midnight(at, self.zone_names)
+        elif feed == "contacts":
+            at = pl.coalesce("started_at", "scheduled_at")
+        rows = rows.with_columns(_at=at).filter(
+            pl.col("_at").is_null() | (pl.col("_at") <= pl.lit(self.as_of))
+        )
+        if feed != "sessions":
+            return rows.drop("_zone", strict=False)
+        first = (
+            self.evidence("doses")
+            .group_by("clinic_id", "session_id")
+            .agg(_first_any=pl.col("started_at").min())
+        )
+        return rows.join(first, on=["clinic_id", "session_id"], how="left").with_columns(
+            _at=pl.coalesce("_at", "_first_any")
+        )

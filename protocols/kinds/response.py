@@ -1,0 +1,53 @@
+"""`response`: each trigger row is answered in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from protocols.context import Judged
+from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
+from protocols.linked import Part
+from protocols.model import ResponseRule
+
+KIND = "response"
+
+
+def parts(rule: ResponseRule) -> Sequence[Part]:
+    """The trigger rows; their answers are found by `protocols.counting`."""
+    trigger = rule.trigger
+    return [Part(rule.id, trigger.of, trigger.by, trigger.window, trigger.among, trigger.where)]
+
+
+def verdict(rule: ResponseRule, judged: Judged) -> Outcome:
+    """One unanswered and overdue -> not_met; unanswered and still in time -> pending."""
+    overdue, waiting = pl.col(f"{rule.id}.overdue"), pl.col(f"{rule.id}.waiting")
+    unknown = pl.col(f"{rule.id}.unknown")
+    unanswered = overdue + waiting
+    return Outcome(
+        status=pl.when(unknown)
+        .then(status(NOT_EVALUABLE))
+        .when(pl.col(f"{rule.id}.true") == 0)
+        .then(status(EXCLUDED))
+        .when(overdue > 0)
+        .then(status(NOT_MET))
+        .when(waiting > 0)
+        .then(status(PENDING))
+        .otherwise(status(MET)),
+        observed=pl.when(~unknown & (pl.col(f"{rule.id}.true") > 0)).then(
+            unanswered.cast(pl.Float64)
+        ),
+        reason=pl.when(unknown)
+        .then(pl.lit("start of the window not charted"))
+        .otherwise(
+            pl.format(
+                "{} of {} {} without {} within {}", unanswered, pl.col(f"{rule.id}.true"),
+                pl.lit(rule.trigger.of), pl.lit(rule.then.of), pl.lit(rule.then.within.words),
+            )
+        ),
+        due_at=pl.col(f"{rule.id}.due_at"),
+        for_want=pl.lit(value=True),
+        of=rule.then.of,
+        link=rule.then.by,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""`value`: an expression's value within bounds, in a list, or equal to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from protocols.context import Judged, limit_words, number_words
+from protocols.expressions import SLACK
+from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Outcome, status
+from protocols.linked import Part
+from protocols.model import Scalar, ValueRule
+
+KIND = "value"
+
+
+def parts(rule: ValueRule) -> Sequence[Part]:
+    """A value rests on the judged row alone."""
+    return ()
+
+
+def verdict(rule: ValueRule, judged: Judged) -> Outcome:
+    """null -> `missing` (default not_evaluable); else met or not_met. Observed: the value."""
+    compiled = judged.compile(rule.expr)
+    value = compiled.polars
+    good, allowed = _good(rule, value, compiled.type)
+    numeric = compiled.type in ("number", "bool")
+    observed = value.cast(pl.Float64) if numeric else pl.lit(None, pl.Float64)
+    shown = {
+        "number": number_words(value) if compiled.type == "number" else value,
+        "bool": pl.when(value).then(pl.lit("yes")).otherwise(pl.lit("no")),
+        "text": value,
+    }.get(compiled.type, value.cast(pl.String))
+    missing = pl.lit(f"{rule.title}: not charted")
+    return Outcome(
+        status=pl.when(value.is_null())
+        .then(status(rule.missing or NOT_EVALUABLE))
+        .when(good)
+        .then(status(MET))
+        .otherwise(status(NOT_MET)),
+        observed=observed,
+        reason=pl.when(value.is_null())
+        .then(missing)
+        .otherwise(pl.format("{} found; {}", shown.cast(pl.String), pl.lit(allowed))),
+        due_at=pl.lit(None),
+    )
+
+
+def _good(rule: ValueRule, value: pl.Expr, kind: str) -> tuple[pl.Expr, str]:
+    if rule.in_ is not None:
+        tests = [_same(value, item, kind) for item in rule.in_]
+        listed = ", ".join(str(item) for item in rule.in_)
+        return pl.any_horizontal(tests), f"allowed: {listed}"
+    if rule.is_ is not None:
+        wanted = {True: "yes", False: "no"}.get(rule.is_, rule.is_)  # type: ignore[call-overload]
+        return _same(value, rule.is_, kind), f"must be {wanted}"
+    tests, words = [], []
+    if rule.min is not None:
+        tests.append(value >= rule.min - SLACK)
+        words.append(f"at least {limit_words(rule.min)}")
+    if rule.max is not None:
+        tests.append(value <= rule.max + SLACK)
+        words.append(f"at most {limit_words(rule.max)}")
+    return pl.all_horizontal(tests), f"{' and '.join(words)} required"
+
+
+def _same(value: pl.Expr, item: Scalar, kind: str) -> pl.Expr:
+    if kind == "number":
+        return (value - pl.lit(float(item))).abs() <= SLACK
+    return value == pl.lit(item)

@@ -1,0 +1,83 @@
+"""Local days of clinics, and bounds of windows, as Polars expressions.
+
+Inside, an instant is UTC in microseconds; a row's `_zone` says where it is local. The end of a
+local day is its last microsecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from protocols.durations import Length
+
+INSTANT = pl.Datetime("us", "UTC")
+_WALL = pl.Datetime("us")
+_ONE = pl.duration(microseconds=1)
+
+
+def local_wall(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """Wall-clock time, without a zone, at the row's clinic."""
+    return _by_zone(
+        zones, lambda zone: at.dt.convert_time_zone(zone).dt.replace_time_zone(None), _WALL
+    )
+
+
+def local_day(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The clinic's local date of an instant."""
+    return local_wall(at, zones).dt.date()
+
+
+def midnight(day: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The first instant of a local day, also where the clocks skip midnight."""
+
+    def first_instant(zone: str) -> pl.Expr:
+        wall = day.cast(_WALL)
+        there = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        later = (wall + pl.duration(hours=1)).dt.replace_time_zone(
+            zone, ambiguous="earliest", non_existent="null"
+        )
+        return pl.coalesce(there, later).dt.convert_time_zone("UTC")
+
+    return _by_zone(zones, first_instant, INSTANT)
+
+
+def window_start(anchor: pl.Expr, step: Length, sign: int, zones: Sequence[str]) -> pl.Expr:
+    """First instant that lies in a window which begins at anchor ± step."""
+    if step.calendar_days is None:
+        return anchor + pl.duration(microseconds=sign * step.microseconds)
+    day = local_day(anchor, zones) + pl.duration(days=sign * step.calendar_days)
+    return midnight(day, zones)
+
+
+def window_end(anchor: pl.Expr, step: Length, sign: int, zones: Sequence[str]) -> pl.Expr:
+    """Last instant that lies in a window which ends at anchor ± step."""
+    if step.calendar_days is None:
+        return anchor + pl.duration(microseconds=sign * step.microseconds)
+    day = local_day(anchor, zones) + pl.duration(days=sign * step.calendar_days + 1)
+    return midnight(day, zones) - _ONE
+
+
+def minutes(length: pl.Expr) -> pl.Expr:
+    """A duration in minutes."""
+    return length.dt.total_microseconds().cast(pl.Float64) / 60e6
+
+
+def clock(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """Local HH:MM."""
+    return local_wall(at, zones).dt.strftime("%H:%M")
+
+
+def day_and_clock(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """Local YYYY-MM-DD HH:MM."""
+    return local_wall(at, zones).dt.strftime("%Y-%m-%d %H:%M")
+
+
+def _by_zone(zones: Sequence[str], of: Callable[[str], pl.Expr], kind: pl.DataType) -> pl.Expr:
+    if len(zones) == 1:
+        return of(zones[0]).cast(kind)
+    chosen = pl.lit(None, kind)
+    for zone in zones:
+        chosen = pl.when(pl.col("_zone") == zone).then(of(zone).cast(kind)).otherwise(chosen)
+    return chosen
