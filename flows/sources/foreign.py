@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -123,6 +123,8 @@ def _text_of(source: SourceSettings, path: Path) -> str:
 def _require_settings(source: SourceSettings) -> None:
     if not _NAME.fullmatch(source.clinic):
         raise _wrong(source, "clinic must be letters, digits, - and _, as its folder would be.")
+    if not source.files:
+        raise _wrong(source, "[source.files] is empty; give at least one name = glob.")
     for name in source.files:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name == "source":
             raise _wrong(
@@ -130,7 +132,7 @@ def _require_settings(source: SourceSettings) -> None:
             )
     for name, predicates in source.skip.items():
         if name not in source.files:
-            raise _wrong(source, f"[source.skip.{name}] {_nearest(name, source.files)}")
+            raise _wrong(source, f"[source.skip] names {name}, {_nearest(name, source.files)}")
         for predicate, text in predicates.items():
             if not is_one_condition(text):
                 raise _wrong(
@@ -163,14 +165,11 @@ def _fill(db: duckdb.DuckDBPyConnection, source: SourceSettings, feed: str, text
     """Keep what a SELECT gives, as text, in the order of the input rows."""
     text = text.strip().rstrip(";")
     try:
-        types = {row[0]: row[1] for row in db.execute(f"DESCRIBE ({text}\n)").fetchall()}
-        _require_columns(source, feed, types)
-        columns = ", ".join(
-            f"{_as_text(name, types[name])} AS {identifier(name)}" for name in types
-        )
-        db.execute(
-            f"CREATE TABLE {identifier(given_by(feed))} AS SELECT {columns} FROM (\n{text}\n)"
-        )
+        given = db.execute(f"DESCRIBE ({text}\n)").fetchall()
+        _require_columns(source, feed, [row[0] for row in given], _DERIVED.findall(text))
+        columns = ", ".join(f"{_as_text(row[0], row[1])} AS {identifier(row[0])}" for row in given)
+        kept = identifier(given_by(feed))
+        db.execute(f"CREATE TABLE {kept} AS SELECT {columns} FROM (\n{text}\n)")
     except duckdb.Error as error:
         raise _wrong(source, f"the SELECT of {feed} fails: {plain_reason(error)}.") from None
 
@@ -183,11 +182,20 @@ def _as_text(name: str, kind: str) -> str:
     return f"{identifier(name)}::VARCHAR"
 
 
-def _require_columns(source: SourceSettings, feed: str, names: Iterable[str]) -> None:
+def _require_columns(
+    source: SourceSettings, feed: str, names: Sequence[str], derived: Iterable[tuple[str, str]]
+) -> None:
     allowed = (*contract(feed).names, "_file", "_row")
     for name in names:
         if name not in allowed:
             raise _wrong(source, f"the SELECT of {feed} gives {name}, {_nearest(name, allowed)}")
+        if names.count(name) > 1:
+            raise _wrong(source, f"the SELECT of {feed} gives {name} twice; name each column once.")
+    for name, _ in derived:
+        if name not in names:
+            raise _wrong(
+                source, f"a `-- derived:` line of {feed} tells of {name}, {_nearest(name, names)}"
+            )
     for name in ("_file", "_row"):
         if name not in names:
             raise _wrong(
@@ -244,8 +252,6 @@ def _wrong(source: SourceSettings, problem: str) -> UsageError:
 def _nearest(name: str, names: Iterable[str]) -> str:
     names = tuple(names)
     near = difflib.get_close_matches(name, names, n=1)
-    return (
-        f"which is not there; did you mean {near[0]}?"
-        if near
-        else (f"which is not one of {', '.join(names)}.")
-    )
+    if near:
+        return f"which is not there; did you mean {near[0]}?"
+    return f"which is not one of {', '.join(names)}."

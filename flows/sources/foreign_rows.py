@@ -40,8 +40,9 @@ def given_by(feed: str) -> str:
 def gives_strays(db: duckdb.DuckDBPyConnection, feed: str, tables: Iterable[str]) -> bool:
     """Whether a SELECT's `_file` and `_row` are ever those of no row that it could see."""
     seen = " UNION ALL ".join(f"SELECT _file, _row FROM {identifier(name)}" for name in tables)
+    given = identifier(given_by(feed))
     stray = db.execute(
-        f"SELECT 1 FROM {identifier(given_by(feed))} ANTI JOIN ({seen}) s USING (_file, _row) LIMIT 1"
+        f"SELECT 1 FROM {given} ANTI JOIN ({seen}) s USING (_file, _row) LIMIT 1"
     ).fetchone()
     return stray is not None
 
@@ -55,8 +56,9 @@ def accounts(
     )
     db.execute(f'CREATE TABLE "rows used" AS {used}')
     for name, files in tables.items():
+        whole = identifier(with_skipped(name))
         rows = (
-            f"(SELECT w._file, w._row, w._skipped, u.is_used FROM {identifier(with_skipped(name))} w "
+            f"(SELECT w._file, w._row, w._skipped, u.is_used FROM {whole} w "
             'LEFT JOIN "rows used" u USING (_file, _row))'
         )
         counted = db.execute(

@@ -1,0 +1,12 @@
+-- One row is one protocol version that was in the library of the run.
+CREATE TABLE IF NOT EXISTS marts.protocols (
+    protocol VARCHAR NOT NULL,
+    protocol_version VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    judges VARCHAR NOT NULL,
+    drug VARCHAR,
+    effective_from DATE NOT NULL,
+    effective_to DATE,
+    approved_by VARCHAR,
+    sha256 VARCHAR NOT NULL
+);

@@ -1,0 +1,13 @@
+-- One row is one rule of one protocol version.
+CREATE TABLE IF NOT EXISTS marts.rules (
+    rule_no USMALLINT NOT NULL,
+    protocol VARCHAR NOT NULL,
+    protocol_version VARCHAR NOT NULL,
+    rule_id VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,
+    tier VARCHAR NOT NULL,
+    target DOUBLE,
+    citation VARCHAR
+);
