@@ -255,9 +255,7 @@ def _into_ledger(warehouse: Warehouse, delivery: Delivery, batch_no: int) -> Non
 
 
 def _next_batch(warehouse: Warehouse) -> int:
-    row = warehouse.db.execute(
-        "SELECT 1 + coalesce(max(batch_no), 0) FROM ops.batches"
-    ).fetchone()
+    row = warehouse.db.execute("SELECT 1 + coalesce(max(batch_no), 0) FROM ops.batches").fetchone()
     assert row is not None
     return int(row[0])
 

@@ -115,9 +115,7 @@ def _with_waivers(judgement: Judgement, waived: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _insert(
-    warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, run: Run
-) -> None:
+def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, run: Run) -> None:
     db = warehouse.db
     subjects = judgement.subjects.join(subject_statuses(judgement), on="subject_no").with_columns(
         pl.col("status").cast(pl.String)
@@ -131,7 +129,9 @@ def _insert(
         db.register(name, frame.to_arrow())
     db.execute("INSERT INTO marts.subjects BY NAME SELECT * FROM subjects_frame")
     db.execute("INSERT INTO marts.verdicts BY NAME SELECT * FROM verdicts_frame")
-    identity = f"concat_ws({_SEPARATOR}, s.clinic_id, s.subject_kind, s.subject_id, s.protocol, r.rule_id)"
+    identity = (
+        f"concat_ws({_SEPARATOR}, s.clinic_id, s.subject_kind, s.subject_id, s.protocol, r.rule_id)"
+    )
     db.execute(
         "INSERT INTO marts.findings BY NAME SELECT f.*, coalesce(e.first_found_run, $run_id) "
         f"AS first_found_run FROM (SELECT substr(sha256({identity}), 1, 20) AS finding_id, "
@@ -177,5 +177,3 @@ def _summary(warehouse: Warehouse, judged: int) -> JudgingSummary:
         "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     return JudgingSummary(judged, 0, dict(by_status), dict(by_severity))
-
-

@@ -73,7 +73,9 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     The table has batch_no, clinic_id and file.
     """
     db = warehouse.db
-    files = [row[0] for row in db.execute(f"SELECT file FROM {batches} ORDER BY batch_no").fetchall()]
+    files = [
+        row[0] for row in db.execute(f"SELECT file FROM {batches} ORDER BY batch_no").fetchall()
+    ]
     listed = ", ".join(quoted(file) for file in files)
     relation = (
         f"read_parquet([{listed}], union_by_name = true, filename = true, file_row_number = true)"

@@ -186,7 +186,9 @@ def fact_columns(contract: Contract) -> list[str]:
     at `_extracted_at`, which orders versions; `_seen_at` is the latest extract of a file that held
     the key; `_content` tells whether a later row says the same.
     """
-    own = [column.name for column in contract.columns if column.name not in ("clinic_id", "deleted")]
+    own = [
+        column.name for column in contract.columns if column.name not in ("clinic_id", "deleted")
+    ]
     return ["clinic_id", *own, *_ORIGIN]
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
+
+from flows.settings import SourceSettings
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "ketamine-rct-ds005917"
 
 SETTINGS = """
 landing = "landing"
+warehouse = "warehouse"
+publish = "published"
 as_of = "2010-06-01T00:00:00Z"
 
 [[source]]
@@ -15,8 +20,8 @@ system = "ds005917"
 clinic = "nimh"
 
 [source.files]
-participants = "{folder}/participants.tsv"
-visits = "{folder}/phenotype.tsv"
+participants = '{folder}/participants.tsv'
+visits = '{folder}/phenotype.tsv'
 
 [source.constants]
 baseline_day = 2010-01-04
@@ -44,6 +49,28 @@ sub-X3\tses-b0\t1\t0\t1
 sub-X9\tn/a\tn/a\tn/a\tn/a
 """
 
+# group, arm and day of each MADRS beside the patient's ses-b0, in the warehouse's facts
+CHANGE = """
+SELECT
+    p.indication AS "group",
+    s.program AS arm,
+    (o.administered_at AT TIME ZONE c.time_zone)::DATE
+        - (s.started_at AT TIME ZONE c.time_zone)::DATE AS day,
+    count(*) AS n,
+    round(avg(b.total), 3) AS baseline,
+    round(avg(o.total), 3) AS total,
+    count(*) FILTER (o.total <= b.total / 2) AS halved
+FROM facts.outcomes o
+JOIN facts.sessions s USING (clinic_id, session_id)
+JOIN facts.patients p ON p.clinic_id = o.clinic_id AND p.patient_id = o.patient_id
+JOIN facts.clinics c ON c.clinic_id = o.clinic_id
+JOIN facts.outcomes b
+    ON b.clinic_id = o.clinic_id AND b.patient_id = o.patient_id
+    AND b.instrument = o.instrument AND b.session_id IS NULL
+WHERE o.instrument = 'MADRS'
+GROUP BY ALL
+"""
+
 
 def made_up(folder: Path) -> Path:
     """A folder with a small export of the trial's layout."""
@@ -51,3 +78,9 @@ def made_up(folder: Path) -> Path:
     (folder / "participants.tsv").write_text(PARTICIPANTS)
     (folder / "phenotype.tsv").write_text(VISITS)
     return folder
+
+
+def source(folder: Path) -> SourceSettings:
+    """The settings' one source, reading from a folder."""
+    settings = tomllib.loads(SETTINGS.format(folder=folder))
+    return SourceSettings.model_validate(settings["source"][0])

@@ -1,0 +1,75 @@
+"""Keyed pseudonyms: what stands for a patient in everything that is published.
+
+The key is made once, beside the warehouse, readable by its owner alone; without it nobody can get
+from a pseudonym to a patient or back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import pyarrow as pa
+
+from flows.errors import KeelError
+from flows.warehouse import Warehouse
+
+KEY_FILE = "pseudonym.key"
+_KEY_BYTES = 32
+
+
+def ensure_pseudonyms(warehouse: Warehouse) -> None:
+    """Give every patient that facts, marts or the quarantine name a pseudonym (`ops.pseudonyms`).
+
+    Raises KeelError when the key is not the one that was made.
+    """
+    key = _key(warehouse.folder)
+    new = warehouse.db.execute(
+        "SELECT DISTINCT clinic_id, patient_id FROM ("
+        "SELECT clinic_id, patient_id FROM facts.patients UNION ALL "
+        "SELECT clinic_id, patient_id FROM marts.subjects UNION ALL "
+        "SELECT clinic_id, patient_id FROM ops.quarantine WHERE patient_id IS NOT NULL "
+        "AND clinic_id IS NOT NULL) "
+        "ANTI JOIN ops.pseudonyms USING (clinic_id, patient_id) ORDER BY ALL"
+    ).fetchall()
+    if not new:
+        return
+    names = pa.table(
+        {
+            "clinic_id": [clinic for clinic, _ in new],
+            "patient_id": [patient for _, patient in new],
+            "pseudonym": [_pseudonym(key, clinic, patient) for clinic, patient in new],
+        }
+    )
+    warehouse.db.register("new_pseudonyms", names)
+    with warehouse.transaction():
+        warehouse.db.execute("INSERT INTO ops.pseudonyms BY NAME SELECT * FROM new_pseudonyms")
+    warehouse.db.unregister("new_pseudonyms")
+
+
+def _pseudonym(key: bytes, clinic_id: str, patient_id: str) -> str:
+    message = f"{clinic_id}\x1f{patient_id}".encode()
+    return "P" + hmac.new(key, message, hashlib.sha256).hexdigest()[:20]
+
+
+def _key(folder: Path) -> bytes:
+    path = folder / KEY_FILE
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise KeelError(
+            f"{path}: is not the key that Keel made; restore it from a backup, since pseudonyms "
+            "made with another would not match those already published."
+        )
+    return key
