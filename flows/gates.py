@@ -49,7 +49,7 @@ def try_again(warehouse: Warehouse, held: Contract, settings: Settings) -> None:
         return
     with warehouse.transaction():
         warehouse.db.execute(
-            "UPDATE ops.batches SET state = 'landed', reason = NULL WHERE feed = ? "
+            "UPDATE ops.batches SET state = 'landed', gate = NULL, reason = NULL WHERE feed = ? "
             "AND state = 'blocked' AND judged_under <> ?",
             [held.feed, circumstances(warehouse, held, settings)],
         )
@@ -77,7 +77,7 @@ def block_unknown_clinics(
         [held.feed, NETWORK],
     ).fetchall()
     for (number,) in rows:
-        _block(warehouse, held, run, settings, number, UNKNOWN_CLINIC)
+        _block(warehouse, held, run, settings, number, "clinic", UNKNOWN_CLINIC)
 
 
 def apply_gates(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> bool:
@@ -98,7 +98,8 @@ def apply_gates(warehouse: Warehouse, held: Contract, run: Run, settings: Settin
                 f"{failed:,} of its {rows:,} rows would be quarantined, at most {allowed:.0%} may "
                 f"be; most often: {_commonest(warehouse, held, number)}"
             )
-            _block(warehouse, held, run, settings, number, reason)
+            _block(warehouse, held, run, settings, number, "share", reason)
+            unstage(warehouse, number)
     if mode_of(settings, held.feed) == "full":
         return _block_short(warehouse, held, run, settings)
     return True
@@ -109,9 +110,7 @@ def _block_short(warehouse: Warehouse, held: Contract, run: Run, settings: Setti
     least = next(e.parameters["least_share"] for e in held.expectations if e.kind == "volume")
     deliveries = warehouse.db.execute(
         "SELECT clinic_id, batch_no, rows, state FROM ops.batches WHERE feed = ? "
-        "AND mode = 'full' AND state IN ('landed', 'accepted', 'partial', 'blocked') "
-        "AND judged_under IS DISTINCT FROM 'unfit' AND delivered_at IS NOT NULL "
-        "AND (state <> 'blocked' OR reason LIKE 'it has %') "
+        "AND mode = 'full' AND (state IN ('landed', 'accepted', 'partial') OR gate = 'volume') "
         "ORDER BY clinic_id, delivered_at, file_sha256, path",
         [held.feed],
     ).fetchall()
@@ -124,7 +123,8 @@ def _block_short(warehouse: Warehouse, held: Contract, run: Run, settings: Setti
                 f"it has {rows:,} rows, the full export before it had {known:,}, and at least "
                 f"{least:.0%} of them are needed to believe that the others are gone"
             )
-            _block(warehouse, held, run, settings, number, reason)
+            _block(warehouse, held, run, settings, number, "volume", reason)
+            unstage(warehouse, number)
         elif state != "landed" and short != (state == "blocked"):
             return False
         if not short:
@@ -158,19 +158,20 @@ def _commonest(warehouse: Warehouse, held: Contract, number: int) -> str:
 
 
 def _block(
-    warehouse: Warehouse, held: Contract, run: Run, settings: Settings, number: int, reason: str
+    warehouse: Warehouse,
+    held: Contract,
+    run: Run,
+    settings: Settings,
+    number: int,
+    gate: str,
+    reason: str,
 ) -> None:
-    unstage_safely = warehouse.db.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'staged'"
-    ).fetchone()
-    if unstage_safely and unstage_safely[0]:
-        unstage(warehouse, number)
     warehouse.db.execute(
-        "UPDATE ops.batches SET state = 'blocked', reason = ?, loaded_run = ?, "
+        "UPDATE ops.batches SET state = 'blocked', gate = ?, reason = ?, loaded_run = ?, "
         "contract_version = ?, contract_sha256 = ?, keel_version = ?, judged_under = ? "
         "WHERE batch_no = ?",
         [
-            reason, run.run_id, held.version, held.sha256, __version__,
+            gate, reason, run.run_id, held.version, held.sha256, __version__,
             circumstances(warehouse, held, settings), number,
         ],
     )  # fmt: skip

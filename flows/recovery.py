@@ -49,7 +49,7 @@ def reset(warehouse: Warehouse, feed: str) -> None:
         warehouse.db.execute("DELETE FROM ops.quarantine WHERE feed = ?", [feed])
         warehouse.db.execute("DELETE FROM ops.zones_used WHERE feed = ?", [feed])
         warehouse.db.execute(
-            "UPDATE ops.batches SET state = 'landed', reason = NULL, loaded = NULL, "
+            "UPDATE ops.batches SET state = 'landed', gate = NULL, reason = NULL, loaded = NULL, "
             "unchanged = NULL, quarantined = NULL WHERE feed = ? AND (state IN "
             "('accepted', 'partial') OR (state = 'blocked' AND judged_under IS NOT NULL))",
             [feed],

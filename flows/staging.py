@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from checks.contract import Contract
 from checks.typing_sql import prepare_zones, typed_select
 from flows.raw import NETWORK, raw_file, raw_select
-from flows.sources import identifier, quoted
+from flows.sources import identifier
 from flows.warehouse import Warehouse
 
 TABLES = ("pending", "name_days", "staged")
@@ -39,8 +39,9 @@ def stage(warehouse: Warehouse, held: Contract, batches: list[Batch]) -> None:
             for b in batches
         ],
     )
-    _prepare_local_times(warehouse, held)
-    typed = typed_select(held, f"({raw_select(warehouse, held, 'pending')})")
+    raw = raw_select(warehouse, held, "pending")
+    _prepare_local_times(warehouse, held, raw)
+    typed = typed_select(held, f"({raw})")
     db.execute(
         "CREATE OR REPLACE TEMP TABLE staged AS SELECT s.*, "
         "coalesce(s.extracted_at, d.ends_at, b.first_seen_at) AS _at "
@@ -77,26 +78,24 @@ def drop_stage(warehouse: Warehouse) -> None:
         warehouse.db.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-def _prepare_local_times(warehouse: Warehouse, held: Contract) -> None:
+def _prepare_local_times(warehouse: Warehouse, held: Contract, raw: str) -> None:
     """Zones of the clinics, and for days in files' names the last instant of that local day."""
     db = warehouse.db
-    zones = {row[0] for row in db.execute("SELECT time_zone FROM facts.clinics").fetchall()}
+    known = "SELECT p.batch_no, c.clinic_id, c.time_zone FROM pending p, facts.clinics c"
     if held.feed == "clinics":
-        listed = db.execute("SELECT string_agg(file, chr(31)) FROM pending").fetchone()
-        assert listed is not None
-        files = ", ".join(quoted(file) for file in listed[0].split(chr(31)))
-        relation = f"read_parquet([{files}], union_by_name = true)"
-        names = {row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-        if "time_zone" in names:
-            found = db.execute(f"SELECT DISTINCT time_zone FROM {relation}").fetchall()
-            zones |= {row[0] for row in found if row[0]}
-    prepare_zones(db, zones)
+        known = (
+            "SELECT _batch AS batch_no, _clinic_id AS clinic_id, max(_zone) AS time_zone "
+            f"FROM ({raw}) WHERE _clinic_id IS NOT NULL GROUP BY ALL"
+        )
+    db.execute(f"CREATE OR REPLACE TEMP TABLE name_days AS {known}")
+    zones = db.execute("SELECT DISTINCT time_zone FROM name_days").fetchall()
+    prepare_zones(db, {zone for (zone,) in zones if zone})
     db.execute(
         "CREATE OR REPLACE TEMP TABLE name_days AS SELECT b.batch_no, c.clinic_id, timezone("
-        "coalesce(c.time_zone, 'UTC'), (b.name_day + 1)::TIMESTAMP) - INTERVAL 1 MICROSECOND "
-        "AS ends_at FROM ops.batches b JOIN pending p USING (batch_no), "
-        "(SELECT clinic_id, time_zone FROM facts.clinics UNION ALL SELECT NULL, NULL) c "
-        "WHERE b.name_day IS NOT NULL"
+        "coalesce(z.zone, 'UTC'), (b.name_day + 1)::TIMESTAMP) - INTERVAL 1 MICROSECOND "
+        "AS ends_at FROM ops.batches b JOIN (SELECT * FROM name_days UNION ALL "
+        "SELECT batch_no, NULL, NULL FROM pending) c USING (batch_no) "
+        "LEFT JOIN keel_zones z ON z.zone = c.time_zone WHERE b.name_day IS NOT NULL"
     )
 
 

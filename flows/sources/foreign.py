@@ -41,7 +41,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 class ForeignBatch:
     """What a SELECT gave from one file: the feed's columns as text, `_file` and `_row`.
 
-    `label` is <system>/<feed>/<file>; `sha256` is that of the rows and of how dates were derived,
+    `label` is <system>/<feed>/<file>; `sha256` is that of these and of the rows,
     so a file beside others that change is not delivered again; `derived` says column by column how
     a date that the source does not have was made.
     """
@@ -232,9 +232,9 @@ def _batches(
             f"SELECT sha256(coalesce(string_agg(sha256(concat_ws(chr(31), {cells})), '' "
             f"ORDER BY {order}), '')) FROM {mine}",
             {"file": file},
-        ).fetchone()
+        ).fetchall()
         label = "/".join(filter(None, (source.system, feed, file)))
-        identity = f"{label}\x1f{names}\x1f{content}\x1f{sorted(derived.items())}"
+        identity = f"{source.clinic}\x1f{label}\x1f{names}\x1f{content}\x1f{sorted(derived.items())}"
         yield ForeignBatch(
             clinic_id=source.clinic,
             feed=feed,

@@ -43,18 +43,20 @@ def gives_strays(db: duckdb.DuckDBPyConnection, feed: str, tables: Iterable[str]
     given = identifier(given_by(feed))
     stray = db.execute(
         f"SELECT 1 FROM {given} ANTI JOIN ({seen}) s USING (_file, _row) LIMIT 1"
-    ).fetchone()
-    return stray is not None
+    ).fetchall()
+    return bool(stray)
 
 
 def accounts(
     db: duckdb.DuckDBPyConnection, tables: Mapping[str, tuple[str, ...]], feeds: Iterable[str]
 ) -> Iterator[ForeignAccount]:
     """One account a file; `tables` maps a table to its files. A row of two feeds is used once."""
-    used = " UNION ".join(
-        f"SELECT _file, _row, true AS is_used FROM {identifier(given_by(feed))}" for feed in feeds
+    used = " UNION ALL ".join(
+        f"SELECT _file, _row FROM {identifier(given_by(feed))}" for feed in feeds
     )
-    db.execute(f'CREATE TABLE "rows used" AS {used}')
+    db.execute(
+        f'CREATE TABLE "rows used" AS SELECT DISTINCT _file, _row, true AS is_used FROM ({used})'
+    )
     for name, files in tables.items():
         whole = identifier(with_skipped(name))
         rows = (

@@ -3,6 +3,7 @@
 -- `extract_source` says where its extract time is from: rows (`extract_at` is the latest of them),
 -- name (`name_day`, the end of that local day) or none; `delivered_at` is that instant, else when
 -- it was first seen. rows = loaded + unchanged + quarantined unless it is blocked.
+-- `gate` is what blocked a kept batch: clinic (unknown), share (of unfit rows) or volume.
 -- `judged_under` is a digest of what decides over a kept batch besides its rows (contract, Keel,
 -- share, zones): a blocked one is tried again when it changes; null = its text could not be kept.
 CREATE TABLE IF NOT EXISTS ops.batches (
@@ -22,6 +23,7 @@ CREATE TABLE IF NOT EXISTS ops.batches (
     extract_at TIMESTAMPTZ,
     delivered_at TIMESTAMPTZ,
     state VARCHAR NOT NULL,
+    gate VARCHAR,
     reason VARCHAR,
     unknown_columns VARCHAR[] NOT NULL,
     rows BIGINT,

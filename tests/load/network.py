@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from checks.contract import contract, contracts
-from flows.landing import Found, discover, land
+from flows.deliveries import land
+from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
 from flows.runs import start_run
 from flows.settings import FeedSettings, Settings

@@ -251,7 +251,7 @@ def test_a_network_file_says_whose_each_row_is(network: Network) -> None:
 
 def test_an_empty_clinic_in_a_network_file_of_rates_means_every_clinic(network: Network) -> None:
     network.deliver(
-        "_network/rates.csv",
+        "_network/rates_2026-01-01.csv",
         "rate_id,resource,amount,effective_from,clinic_id\n"
         f"r1,nurse_hour,60,2026-01-01,\nr1,nurse_hour,70,2026-01-01,{NORTH}\n",
     )

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from checks.contract import contracts
-from flows.landing import discover, land
+from flows.deliveries import land
+from flows.landing import discover
 from flows.load import load_feed
 from flows.runs import start_run
 from flows.settings import Settings
