@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
 from protocols.durations import Length
 from protocols.expressions import Expression, Type, compile_expression
-from protocols.times import clock, day_and_clock, midnight, window_end, window_start
+from protocols.times import INSTANT, clock, day_and_clock, midnight, window_end, window_start
+
+_NEVER = pl.lit(datetime(1, 1, 1, tzinfo=UTC), INSTANT)
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Judged:
         return pl.col(name)
 
     def cutoff(self, feed: str) -> pl.Expr:
-        """Up to when the clinic delivered a feed; null when it never did."""
-        return pl.col(f"_cutoff.{feed}")
+        """Up to when the clinic delivered a feed; before all time when it never did."""
+        return pl.col(f"_cutoff.{feed}").fill_null(_NEVER)
 
     def not_before(self, at: pl.Expr, step: Length) -> pl.Expr:
         """Earliest instant that is at + step or later."""

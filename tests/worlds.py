@@ -61,7 +61,8 @@ def worlds(draw: st.DrawFn) -> World:
     cutoffs = {}
     for clinic in ZONES:
         for feed in contracts():
-            if draw(st.integers(0, 12)) > 0:
+            has_rows = any(held["clinic_id"] == clinic for held in facts[feed])
+            if has_rows or draw(st.integers(0, 4)) > 0:
                 late = draw(st.sampled_from([as_of, min(as_of, FIRST + timedelta(days=9))]))
                 cutoffs[(clinic, feed)] = late
     quarantined = draw(st.lists(_quarantined(), max_size=2))

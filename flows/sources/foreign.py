@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,9 +42,10 @@ _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 class ForeignBatch:
     """What a SELECT gave from one file: the feed's columns as text, `_file` and `_row`.
 
-    `label` is <system>/<feed>/<file>; `sha256` is that of these and of the rows,
-    so a file beside others that change is not delivered again; `derived` says column by column how
-    a date that the source does not have was made.
+    `label` is <system>/<feed>/<file>, without the file when the SELECT gave nothing. `sha256` is
+    that of everything else here: a file that stays, beside others that come, is no new delivery,
+    so its older rows are not taken for later ones. `derived` says column by column how a date that
+    the source does not have was made.
     """
 
     clinic_id: str
@@ -234,7 +236,7 @@ def _batches(
             {"file": file},
         ).fetchall()
         label = "/".join(filter(None, (source.system, feed, file)))
-        identity = f"{source.clinic}\x1f{label}\x1f{names}\x1f{content}\x1f{sorted(derived.items())}"
+        identity = json.dumps([source.clinic, label, names, content, sorted(derived.items())])
         yield ForeignBatch(
             clinic_id=source.clinic,
             feed=feed,
