@@ -49,12 +49,13 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
 
 def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     """Write a delivery down again from what its raw file says, as landed and not yet loaded."""
-    values = dict(about)
-    held = contract(values["feed"])
-    _insert(
-        warehouse, values
-        | {"batch_no": _next_batch(warehouse), "state": "landed"} | _versions(held),
-    )  # fmt: skip
+    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
+    more = {
+        "batch_no": _next_batch(warehouse),
+        "state": "landed",
+        "rows": _rows(warehouse.db, target),
+    }
+    _insert(warehouse, {**about, **more, **_versions(contract(about["feed"]))})
 
 
 def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
@@ -123,6 +124,7 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         target = raw_file(warehouse, batch.clinic_id, batch.feed, about["batch_id"])
         keep(db, "SELECT * FROM foreign_rows", target, about)
         db.unregister("foreign_rows")
+        outcome["rows"] = batch.rows.num_rows
     with warehouse.transaction():
         numbered = {"batch_no": _next_batch(warehouse)}
         _insert(warehouse, about | numbered | _versions(held) | outcome)
@@ -275,5 +277,5 @@ def _name_day(name: str) -> str | None:
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

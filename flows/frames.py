@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -13,76 +15,96 @@ from flows.settings import Settings
 from flows.sources import identifier
 from flows.warehouse import Warehouse
 from protocols.facts import Facts, empty_frame
-from protocols.model import Protocol, ResponseRule
+from protocols.model import Protocol, Rule
 from protocols.times import INSTANT
 
-BUCKET_SESSIONS = 120_000
+BUCKET_SUBJECTS = 250_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
+_ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
 
 
-def buckets(
-    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, as_of: datetime
-) -> Iterator[Facts]:
-    """Facts of all patients, bucket by bucket; all rows of a patient are in one of them."""
-    needed = _needed(protocols)
-    count = warehouse.db.execute("SELECT count(*) FROM facts.sessions").fetchone()
-    assert count is not None
-    number = max(1, -(-count[0] // BUCKET_SESSIONS))
-    held_cutoffs = cutoffs(warehouse, as_of)
-    held_quarantine = warehouse.db.sql(
-        "SELECT clinic_id, feed, session_id, patient_id FROM ops.quarantine "
-        "WHERE released_run IS NULL"
-    ).pl()
-    shared = {feed: _frame(warehouse, feed, None, settings) for feed in WHOLE if feed in needed}
-    for bucket in range(number):
-        frames = {
-            feed: shared[feed] if feed in shared
-            else _frame(warehouse, feed, (bucket, number), settings) if feed in needed
-            else empty_frame(feed)
-            for feed in contracts()
-        }  # fmt: skip
-        yield Facts(frames, held_cutoffs, held_quarantine, as_of)
+@dataclass(frozen=True)
+class Bucket:
+    """Facts of some patients, all rows of each. `strangers`: clinic_id, outcome_id of outcomes that
+    are here as evidence on a session, and judged in the bucket of their own patient.
+    """
+
+    facts: Facts
+    strangers: pl.DataFrame
 
 
 def number_of_buckets(warehouse: Warehouse) -> int:
     """How many buckets `buckets` gives."""
-    count = warehouse.db.execute("SELECT count(*) FROM facts.sessions").fetchone()
-    assert count is not None
-    return max(1, -(-int(count[0]) // BUCKET_SESSIONS))
+    row = warehouse.db.execute(
+        "SELECT greatest((SELECT count(*) FROM facts.sessions), "
+        "(SELECT count(*) FROM facts.dispenses), (SELECT count(*) FROM facts.outcomes) // 4)"
+    ).fetchone()
+    assert row is not None
+    return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
+
+
+def buckets(
+    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, as_of: datetime
+) -> Iterator[Bucket]:
+    """Facts of all patients, bucket by bucket; all rows of a patient are in one of them."""
+    needed = {*_ALWAYS, *(feed for p in protocols for rule in p.rules for feed in feeds_of(p, rule))}
+    number = number_of_buckets(warehouse)
+    held_cutoffs = cutoffs(warehouse, as_of)
+    held_quarantine = fetched(
+        warehouse,
+        "SELECT clinic_id, feed, session_id, patient_id FROM ops.quarantine "
+        "WHERE released_run IS NULL",
+    )
+    shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
+    for bucket in range(number):
+        frames = {
+            feed: shared[feed] if feed in shared
+            else _frame(warehouse, feed, _in_bucket(feed, bucket, number), settings)
+            if feed in needed
+            else empty_frame(feed)
+            for feed in contracts()
+        }  # fmt: skip
+        yield Bucket(
+            Facts(frames, held_cutoffs, held_quarantine, as_of),
+            _strangers(warehouse, bucket, number),
+        )
 
 
 def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
     """clinic_id, feed, cutoff: the latest extract time of accepted and partial batches, at most
     `as_of`; a network file counts for each clinic.
     """
-    return warehouse.db.sql(
+    return fetched(
+        warehouse,
         "SELECT c.clinic_id, b.feed, least($as_of::TIMESTAMPTZ, max(coalesce(b.extract_at, "
         "timezone(c.time_zone, (b.name_day + 1)::TIMESTAMP) - INTERVAL 1 MICROSECOND, "
         "$as_of::TIMESTAMPTZ))) AS cutoff "
         "FROM ops.batches b JOIN facts.clinics c "
         f"ON c.clinic_id = b.clinic_id OR b.clinic_id = '{NETWORK}' "
         "WHERE b.state IN ('accepted', 'partial') GROUP BY ALL ORDER BY ALL",
-        params={"as_of": as_of},
-    ).pl()
+        as_of=as_of,
+    )
 
 
-def _needed(protocols: tuple[Protocol, ...]) -> Collection[str]:
-    """Feeds that judging by these protocols looks at."""
-    feeds = {"clinics", "patients", "staff", "sessions", "doses"}
-    for protocol in protocols:
-        feeds.add(protocol.judges)
-        feeds |= {measure.of for measure in protocol.measures.values()}
-        for rule in protocol.rules:
-            of = getattr(rule, "of", None)
-            feeds |= {of} if of else set()
-            if isinstance(rule, ResponseRule):
-                feeds |= {rule.trigger.of, rule.then.of}
-    return feeds
+def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
+    """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
+    said = rule.model_dump_json()
+    words = set(re.findall(r"[A-Za-z_]\w*", said))
+    own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
+    own |= {measure.of for name, measure in protocol.measures.items() if name in words}
+    if any("dose" in word for word in words):
+        own.add("doses")
+    return [feed for feed in contracts() if feed in own]
 
 
-def _frame(
-    warehouse: Warehouse, feed: str, bucket: tuple[int, int] | None, settings: Settings
-) -> pl.LazyFrame:
+def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFrame:
+    """A query's rows."""
+    frame = warehouse.db.sql(query, params=parameters or None).pl()
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> pl.LazyFrame:
     held = contract(feed)
     columns = ", ".join(
         f"f.{identifier(c.name)}::DOUBLE AS {identifier(c.name)}"
@@ -91,10 +113,7 @@ def _frame(
         for c in held.columns
         if c.name not in ("clinic_id", "deleted")
     )
-    relation = f"SELECT f.clinic_id, {columns} FROM facts.{feed} f"
-    if bucket is not None and bucket[1] > 1:
-        relation += f" WHERE {_in_bucket(held.names, *bucket)}"
-    frame = warehouse.db.sql(relation).pl()
+    frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f{where}")
     stamps = [c.name for c in held.columns if c.type == "timestamp"]
     frame = frame.with_columns(pl.col(stamps).cast(INSTANT))
     if feed == "sessions" and settings.programs:
@@ -102,12 +121,33 @@ def _frame(
     return frame.lazy()
 
 
-def _in_bucket(names: tuple[str, ...], bucket: int, number: int) -> str:
-    """A row's patient, or its session's, is one of the bucket's."""
-    mine = f"hash(clinic_id, patient_id) % {number} = {bucket}"
-    sessions = f"SELECT clinic_id, session_id FROM facts.sessions WHERE {mine}"
-    by_session = f"(f.clinic_id, f.session_id) IN ({sessions})"
+def _in_bucket(feed: str, bucket: int, number: int) -> str:
+    """WHERE a row's patient, or its session's, is one of the bucket's."""
+    if number == 1:
+        return ""
+    names = contract(feed).names
+    own, by_session = _own(bucket, number), _by_session(bucket, number)
     if "patient_id" not in names:
-        return by_session
-    own = f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
-    return f"{own} OR {by_session}" if "session_id" in names and "program" not in names else own
+        return f" WHERE {by_session}"
+    if feed == "sessions" or "session_id" not in names:
+        return f" WHERE {own}"
+    return f" WHERE {own} OR {by_session}"
+
+
+def _strangers(warehouse: Warehouse, bucket: int, number: int) -> pl.DataFrame:
+    by_session = _by_session(bucket, number)
+    others = f"NOT ({_own(bucket, number)}) AND {by_session}" if number > 1 else "false"
+    return fetched(
+        warehouse, f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f WHERE {others}"
+    )
+
+
+def _own(bucket: int, number: int) -> str:
+    return f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
+
+
+def _by_session(bucket: int, number: int) -> str:
+    return (
+        "(f.clinic_id, f.session_id) IN (SELECT s.clinic_id, s.session_id FROM facts.sessions s "
+        f"WHERE hash(s.clinic_id, s.patient_id) % {number} = {bucket})"
+    )

@@ -106,7 +106,7 @@ def apply_gates(warehouse: Warehouse, held: Contract, run: Run, settings: Settin
 
 
 def _block_short(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> bool:
-    """A full export needs a share of the rows of its clinic's export before, in order of extract."""
+    """A full export needs a share of the rows of the one extracted before it."""
     least = next(e.parameters["least_share"] for e in held.expectations if e.kind == "volume")
     deliveries = warehouse.db.execute(
         "SELECT clinic_id, batch_no, rows, state FROM ops.batches WHERE feed = ? "

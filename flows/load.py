@@ -10,6 +10,7 @@ from checks.contract import Contract, contract
 from checks.gx import CheckResult, validate
 from flows import __version__
 from flows.deliveries import land
+from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
@@ -69,9 +70,9 @@ def _load(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) ->
         note_extract_times(warehouse, mode_of(settings, held.feed))
         if not apply_gates(warehouse, held, run, settings):
             raise _MustReset
-        _keep_results(warehouse, held, run, checked)
         _quarantine(warehouse, held, run)
         merge(warehouse, held)
+        _keep_results(warehouse, held, run, [*checked, *drift(warehouse, held, run)])
         _release(warehouse, held, run)
         _count(warehouse, held, run)
         note_zones(warehouse, held)
@@ -160,7 +161,7 @@ def _count(warehouse: Warehouse, held: Contract, run: Run) -> None:
     db.execute("DROP TABLE merged_counts")
     wrong = db.execute(
         "SELECT b.path FROM ops.batches b JOIN pending USING (batch_no) "
-        "WHERE b.rows <> b.loaded + b.unchanged + b.quarantined"
+        "WHERE b.rows IS DISTINCT FROM b.loaded + b.unchanged + b.quarantined"
     ).fetchone()
     if wrong:
         raise KeelError(

@@ -53,7 +53,7 @@ def stage(warehouse: Warehouse, held: Contract, batches: list[Batch]) -> None:
 
 
 def note_extract_times(warehouse: Warehouse, mode: str) -> None:
-    """When each pending batch was extracted: its latest row, else its name's day, else first seen."""
+    """When each pending batch was extracted: its latest row, its name's day or when first seen."""
     warehouse.db.execute(
         "UPDATE ops.batches AS b SET mode = ?, extract_at = f.latest, "
         "delivered_at = coalesce(f.latest, f.ends_at, b.first_seen_at) FROM ("

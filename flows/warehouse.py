@@ -125,7 +125,7 @@ def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
 
 def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
     """The database; a damaged log, then a damaged file, is set aside and kept."""
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "temp_directory": str(path.parent / "tmp"),
@@ -148,7 +148,7 @@ def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
             damaged = next((part for part in (log, path) if part.exists()), None)
             if damaged is None or not any(word in words for word in _DAMAGE):
                 raise KeelError(
-                    f"{path}: the database cannot be opened; run `keel doctor`, or restore a backup."
+                    f"{path}: the database cannot be opened; look at its rights, or restore it."
                 ) from None
             kept = damaged.with_name(f"{damaged.name}.damaged-{time.time_ns()}")
             damaged.replace(kept)

@@ -266,6 +266,7 @@ def _verdict(
         if ends
         else pl.when(pl.lit(value=False)).then(None)
     )
+    due_at = due.otherwise(outcome.due_at).cast(INSTANT)
     words = open_.with_columns(
         reason=pl.when(pl.col("_undelivered"))
         .then(pl.lit(f"the clinic has never delivered {' or '.join(missing) or 'a feed'}"))
@@ -273,10 +274,10 @@ def _verdict(
         .then(pl.lit("rows that this rests on may still be delivered"))
         .when(pl.col("_wanting"))
         .then(pl.lit(f"a row of {outcome.of} that names it is in quarantine"))
+        .when(pl.col("status") == PENDING)
+        .then(pl.format("not decided before {}", context.moment(due_at)))
         .otherwise(outcome.reason),
-        due_at=pl.when(pl.col("status") == PENDING).then(
-            due.otherwise(outcome.due_at).cast(INSTANT)
-        ),
+        due_at=pl.when(pl.col("status") == PENDING).then(due_at),
         rule_no=pl.lit(number, pl.UInt16),
     ).select("subject_no", "rule_no", "reason", "due_at")
     return verdicts.select(list(VERDICTS)), words

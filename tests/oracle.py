@@ -135,8 +135,13 @@ def judged_rows(versions: Sequence[Row], world: World) -> list[tuple[Row, Row]]:
     rows = [prepared(row, feed, versions[0], world) for row in world.evidence.get(feed, [])]
     if feed != "sessions":
         number_dispenses(rows, feed)
-        return [(v, row) for row in rows for v in versions if in_force(v, row["local_date"])
-                and in_scope(v, row, world)]  # fmt: skip
+        found = [
+            (version, row)
+            for row in rows
+            for version in versions
+            if in_force(version, row["local_date"]) and in_scope(version, row, world)
+        ]
+        return with_governed(found, feed, world)
     rows = [row for row in rows if is_judged(row)]
     by_course = versions[0].get("in_force_by", "session") == "course"
     kept = [
@@ -152,9 +157,16 @@ def judged_rows(versions: Sequence[Row], world: World) -> list[tuple[Row, Row]]:
         for version in versions:
             if in_force(version, day) and in_scope(version, row, world):
                 found.append((version, row))
-    rows_by_start = sorted((r for _, r in found), key=lambda r: r["started_at"] or world.as_of)
+    return with_governed(found, feed, world)
+
+
+def with_governed(found: list[tuple[Row, Row]], feed: str, world: World) -> list[tuple[Row, Row]]:
+    """Each row with all that the protocol judges of its patient, as `_governed`, with `_start`."""
     for _, row in found:
-        row["_governed"] = [r for r in rows_by_start if r["_patient"] == row["_patient"]]
+        row["_start"] = row[{"sessions": "started_at", "dispenses": "dispensed_at"}.get(
+            feed, "administered_at")]  # fmt: skip
+    for _, row in found:
+        row["_governed"] = [other for _, other in found if other["_patient"] == row["_patient"]]
     return found
 
 
@@ -163,7 +175,7 @@ def prepared(row: Row, feed: str, protocol: Row, world: World) -> Row:
     clinic = row["clinic_id"]
     id_column, _ = JUDGED[feed]
     patient = first(world, "patients", clinic, "patient_id", row["patient_id"])
-    out = {**blank(feed), **row, "_id": row[id_column], "_patient": (clinic, row["patient_id"])}
+    out = {**dict.fromkeys(DERIVED), **blank(feed), **row, "_id": row[id_column], "_patient": (clinic, row["patient_id"])}
     out["_feed"], out["_patient_row"] = feed, patient
     if feed == "sessions":
         add_doses(out, protocol, world)
@@ -423,7 +435,7 @@ class Verdict:
             ]  # fmt: skip
         else:
             others = [
-                (r["started_at"], r["_id"]) for r in self.row["_governed"]
+                (r["_start"], r["_id"]) for r in self.row["_governed"]
                 if r["_id"] != self.row["_id"]
             ]  # fmt: skip
         earlier = [

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.sources import TextSelect, Unreadable, checked_header, identifier, quoted
@@ -37,7 +38,7 @@ def text_select(db: duckdb.DuckDBPyConnection, path: str, suffix: str) -> TextSe
 
 def _header(path: str, zipped: bool, delimiter: str) -> list[str]:
     try:
-        with gzip.open(path, "rb") if zipped else open(path, "rb") as file:
+        with gzip.open(path, "rb") if zipped else Path(path).open("rb") as file:
             head = file.read(LONGEST_HEADER)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise Unreadable("it is not gzipped, or cut off") from None

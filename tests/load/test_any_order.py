@@ -63,5 +63,5 @@ def test_facts_are_those_of_the_oracle(full: bool, plan: list[tuple[File, int]])
         )
         assert {(clinic, key): count for clinic, key, count in quarantined} == wanted.quarantined
         for path, state, count, loaded, unchanged, bad in network.batches("staff"):
-            if state != "duplicate":
+            if state != "blocked":
                 assert count == loaded + unchanged + bad, path

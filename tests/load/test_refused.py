@@ -120,6 +120,34 @@ def test_a_broken_parquet_file_is_blocked(network: Network) -> None:
     assert SECRET not in (network.state(f"{NORTH}/staff.parquet")[1] or "")
 
 
+def whole_parquet(network: Network) -> bytes:
+    path = network.folder / "whole.parquet"
+    network.ask(
+        f"COPY (SELECT 's' || i AS staff_id, '{SECRET}' || hash(i) AS role FROM range(20000) t(i)) "
+        f"TO '{path}' (FORMAT parquet)"
+    )
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("what", ["cut off", "a page overwritten", "not gzipped", "gzip cut off"])
+def test_damaged_files_are_blocked_and_never_half_read(network: Network, what: str) -> None:
+    if "gzip" in what:
+        content = gzip.compress(padded("", rows=50_000).encode())
+        content = content[: len(content) // 2] if what == "gzip cut off" else b"staff_id,role\n"
+        name = "staff.csv.gz"
+    else:
+        content, name = whole_parquet(network), "staff.parquet"
+        half = len(content) // 2
+        if what == "cut off":
+            content = content[:half]
+        else:
+            content = content[: half - 4_000] + b"\xff" * 8_000 + content[half + 4_000 :]
+    network.deliver(f"{NORTH}/{name}", content)
+    assert network.night(["clinics", "staff"])["staff"].batches == {"blocked": 1}
+    assert SECRET not in (network.state(f"{NORTH}/{name}")[1] or "")
+    assert network.facts("staff", "staff_id") == []
+
+
 def test_links_pipes_and_odd_names_are_left_aside_with_a_note(
     network: Network, tmp_path: Path
 ) -> None:
@@ -136,7 +164,13 @@ def test_links_pipes_and_odd_names_are_left_aside_with_a_note(
     night = network.night()
     assert night["staff"].batches == {}
     told = "\n".join(network.found.notes)
-    for name in ("staff_link.csv", "staff_pipe.csv", "staff_folder.csv", "notes.txt", "stafff_2026"):
+    for name in (
+        "staff_link.csv",
+        "staff_pipe.csv",
+        "staff_folder.csv",
+        "notes.txt",
+        "stafff_2026",
+    ):
         assert name in told
     assert "did you mean staff" in told
     assert len(network.found.notes) == 6 == len(told.splitlines())

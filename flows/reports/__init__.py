@@ -1,0 +1,1 @@
+"""Reports: what a published run says, for people."""
