@@ -26,8 +26,7 @@ WORDS: Mapping[str, str] = {
 }
 _TYPE_WORDS = {
     "int": "a whole number", "number": "a number", "decimal": "a number", "bool": "true or false",
-    "date": "a date (YYYY-MM-DD)", "timestamp": "a time (YYYY-MM-DDTHH:MM, with or without offset)",
-    "time": "a time of day (HH:MM)", "text": "text",
+    "date": "a date (YYYY-MM-DD)", "time": "a time of day (HH:MM)", "text": "text",
 }  # fmt: skip
 
 
@@ -40,7 +39,7 @@ def problem_terms(contract: Contract) -> list[tuple[str, str]]:
             "_stated_clinic IS NOT NULL AND _stated_clinic <> _clinic_id",
         )
     ]
-    if not contract.network_wide:
+    if not contract.network_wide and "clinic_id" not in contract.names:
         terms.append(("clinic_id: missing", "_clinic_id IS NULL"))
     if contract.feed == "clinics":
         zones = "SELECT zone FROM keel_zones"

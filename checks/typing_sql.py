@@ -3,59 +3,22 @@
 The raw relation holds, as text, every column of the contract, and `_clinic_id` (whose the row is;
 NULL = every clinic), `_stated_clinic` (a clinic that the row itself names, else NULL), `_zone`
 (the clinic's IANA zone), `_batch` and `_row`. An empty field is null. Numbers may carry blanks
-around them; text is taken as it is.
-
-Local times are resolved by `keel_local_days`: one row is a stretch of a zone's local day in which
-the offset is the same, or in which local times are missing or ambiguous.
+around them; everything else is taken as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from itertools import pairwise
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, available_timezones
-
-import numpy as np
-import pyarrow as pa
-
 from checks.contract import Column, Contract
+from checks.local_time import FIRST_YEAR, LAST_YEAR, join_local_times, prepare_zones
 from checks.quarantine import problem_terms
 
-if TYPE_CHECKING:
-    import duckdb
+__all__ = ["prepare_zones", "row_sha256", "typed_select"]
 
-FIRST_YEAR, LAST_YEAR = 1950, 2080
-_FIRST = datetime(FIRST_YEAR - 1, 12, 1, tzinfo=UTC)
-_STRETCH = pa.schema([
-    ("from_local", pa.timestamp("us")), ("to_local", pa.timestamp("us")),
-    ("offset_seconds", pa.int32()), ("problem", pa.string()),
-])  # fmt: skip
-_STAMP = r"\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
-_OFFSET = r"(Z|[+-](0\d|1[0-5]):[0-5]\d)"
+_CENTURIES = "|".join(str(year // 100) for year in range(FIRST_YEAR, LAST_YEAR + 1, 100))
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
+_STAMP = rf"({_CENTURIES})\d{{2}}-\d{{2}}-\d{{2}}[T ]{_TIME}(:[0-5]\d(\.\d{{1,6}})?)?"
+_OFFSET = r"(Z|[+-](0\d|1[0-5]):[0-5]\d)"
 _DAY = r"\d{4}-\d{2}-\d{2}"
-
-
-def prepare_zones(db: duckdb.DuckDBPyConnection, zones: Iterable[str]) -> None:
-    """Make the temporary tables that typed SELECTs join: `keel_zones` and `keel_local_days`.
-
-    Names that are no IANA zone are left out: their clinics' rows say so themselves.
-    """
-    known = available_timezones()
-    local_days = pa.concat_tables(
-        [_STRETCH.append(pa.field("zone", pa.string())).empty_table()]
-        + [_local_days(zone) for zone in sorted(set(zones) & known)]
-    )
-    zone_names = pa.table({"zone": pa.array(sorted(known))})
-    for name, table in (("keel_local_days", local_days), ("keel_zones", zone_names)):
-        db.register(f"{name}_arrow", table)
-        db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {name}_arrow")
-        db.unregister(f"{name}_arrow")
-    db.execute("ALTER TABLE keel_local_days ADD COLUMN day DATE")
-    db.execute("UPDATE keel_local_days SET day = from_local::DATE")
 
 
 def typed_select(contract: Contract, raw_relation: str) -> str:
@@ -72,7 +35,9 @@ def typed_select(contract: Contract, raw_relation: str) -> str:
         f"{_instant(column)} AS {_q(column.name)}, {_local_problem(column)} AS {_note(column)}"
         for column in stamps
     )
-    joins = " ".join(_join(column) for column in stamps)
+    joins = " ".join(
+        join_local_times(_days(column), "p._zone", f"p.{_wall(column)}") for column in stamps
+    )
     kept = ", ".join(
         f"p.{_q(column.name)}" for column in contract.columns if column.type != "timestamp"
     )
@@ -130,7 +95,10 @@ def _parsed(column: Column) -> str:
         "number": (f"{plain} AND isfinite(TRY_CAST({name} AS DOUBLE))", f"{name}::DOUBLE"),
         "decimal": (plain, f"TRY_CAST({name} AS DECIMAL(18,6))"),
         "bool": (f"lower({name}) IN ('true', 'false')", f"lower({name}) = 'true'"),
-        "date": (f"regexp_full_match({name}, '{_DAY}')", f"TRY_CAST({name} AS DATE)"),
+        "date": (
+            f"regexp_full_match({name}, '{_DAY}') AND NOT starts_with({name}, '0000')",
+            f"TRY_CAST({name} AS DATE)",
+        ),
         "time": (f"regexp_full_match({name}, '{_TIME}')", name),
     }[column.type]
     typed = f"CASE WHEN {test} THEN {value} END"
@@ -143,20 +111,11 @@ def _instant(column: Column) -> str:
 
 
 def _local_problem(column: Column) -> str:
-    found = f"coalesce(p.{_at(column)}, p.{_wall(column)}::TIMESTAMPTZ) IS NULL"
-    resolved = f"p.{_at(column)} IS NOT NULL OR {_days(column)}.offset_seconds IS NOT NULL"
     return (
-        f"CASE WHEN NOT p.{_unread(column)} OR {resolved} THEN NULL "
-        f"WHEN {found} THEN 'unreadable' WHEN p._zone IS NULL THEN 'no_time_zone' "
-        f"ELSE coalesce({_days(column)}.problem, 'unreadable') END"
-    )
-
-
-def _join(column: Column) -> str:
-    days, wall = _days(column), f"p.{_wall(column)}"
-    return (
-        f"LEFT JOIN keel_local_days {days} ON {days}.zone = p._zone "
-        f"AND {days}.day = {wall}::DATE AND {wall} >= {days}.from_local AND {wall} < {days}.to_local"
+        f"CASE WHEN NOT p.{_unread(column)} OR p.{_at(column)} IS NOT NULL "
+        f"OR {_days(column)}.offset_seconds IS NOT NULL THEN NULL "
+        f"WHEN p.{_wall(column)} IS NULL THEN 'unreadable' "
+        f"ELSE coalesce({_days(column)}.problem, 'no_time_zone') END"
     )
 
 
@@ -192,79 +151,3 @@ def _wall(column: Column) -> str:
 
 def _days(column: Column) -> str:
     return _q(f"days {column.name}")
-
-
-@cache
-def _local_days(zone: str) -> pa.Table:
-    """Every local day of a zone, cut where its offset changes."""
-    info = ZoneInfo(zone)
-    changes = list(_changes(info))
-    first, last = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 1, 1)
-    near = {(at + timedelta(days=step)).date(): None for at, _ in changes for step in (-1, 0, 1)}
-    days = np.arange(np.datetime64(first), np.datetime64(last))
-    days = days[~np.isin(days, np.array(list(near), dtype="datetime64[D]"))]
-    marks = np.array([at for at, _ in changes], dtype="datetime64[us]")
-    offsets = np.array([_offset(info, _FIRST), *(after for _, (_, after) in changes)])
-    whole = pa.table({
-        "from_local": days.astype("datetime64[us]"),
-        "to_local": (days + np.timedelta64(1, "D")).astype("datetime64[us]"),
-        "offset_seconds": offsets[np.searchsorted(marks, days)].astype("int32"),
-        "problem": pa.nulls(len(days), pa.string()),
-    })  # fmt: skip
-    pieces = [
-        dict(zip(_STRETCH.names, piece, strict=True))
-        for day in near
-        for piece in _pieces(datetime.combine(day, time()), changes, info)
-        if first <= day < last
-    ]
-    found = pa.concat_tables([whole.cast(_STRETCH), pa.Table.from_pylist(pieces, _STRETCH)])
-    return found.append_column("zone", pa.array([zone] * len(found)))
-
-
-def _changes(info: ZoneInfo) -> Iterable[tuple[datetime, tuple[int, int]]]:
-    """(UTC instant, (seconds of offset before, after)) of each change, found by halving."""
-    step = timedelta(days=1)
-    at, end = _FIRST, datetime(LAST_YEAR, 2, 1, tzinfo=UTC)
-    before = _offset(info, at)
-    while at < end:
-        after = _offset(info, at + step)
-        if after != before:
-            low, high = at, at + step
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) // 2
-                middle = middle.replace(microsecond=0)
-                if _offset(info, middle) == before:
-                    low = middle
-                else:
-                    high = middle
-            yield high.replace(tzinfo=None), (before, after)
-        at, before = at + step, after
-
-
-def _offset(info: ZoneInfo, at: datetime) -> int:
-    offset = at.astimezone(info).utcoffset()
-    assert offset is not None
-    return int(offset.total_seconds())
-
-
-def _pieces(
-    day: datetime, changes: list[tuple[datetime, tuple[int, int]]], info: ZoneInfo
-) -> Iterable[tuple[datetime, datetime, int | None, str | None]]:
-    """A day with a change of offset nearby: before it, the missing or doubled hour, after it."""
-    cuts = [change for change in changes if abs(change[0] - day) < timedelta(days=3)]
-    marks = {day, day + timedelta(days=1)}
-    for at, (before, after) in cuts:
-        marks |= {at + timedelta(seconds=before), at + timedelta(seconds=after)}
-    inside = sorted(mark for mark in marks if day <= mark <= day + timedelta(days=1))
-    for start, end in pairwise(inside):
-        problem = None
-        for at, (before, after) in cuts:
-            old, new = at + timedelta(seconds=before), at + timedelta(seconds=after)
-            if old <= start < new:
-                problem = "missing_local_time"
-            if new <= start < old:
-                problem = "ambiguous_local_time"
-        offset = start.replace(tzinfo=info).utcoffset()
-        assert offset is not None
-        seconds = None if problem else int(offset.total_seconds())
-        yield start, end, seconds, problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,7 +47,7 @@ def buckets(
     warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, as_of: datetime
 ) -> Iterator[Bucket]:
     """Facts of all patients, bucket by bucket; all rows of a patient are in one of them."""
-    needed = {*_ALWAYS, *(feed for p in protocols for rule in p.rules for feed in feeds_of(p, rule))}
+    needed = {*_ALWAYS, *(feed for protocol in protocols for feed in _feeds(protocol))}
     number = number_of_buckets(warehouse)
     held_cutoffs = cutoffs(warehouse, as_of)
     held_quarantine = fetched(
@@ -86,9 +86,14 @@ def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
     )
 
 
+def _feeds(protocol: Protocol) -> set[str]:
+    measured = {measure.of for measure in protocol.measures.values()}
+    return measured.union(*(feeds_of(protocol, rule) for rule in protocol.rules))
+
+
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
-    said = rule.model_dump_json()
+    said = rule.model_dump_json(exclude={"id", "title"})
     words = set(re.findall(r"[A-Za-z_]\w*", said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flows.frames import buckets, number_of_buckets
+from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import monthly_counts, rule_monthly
 from flows.runs import Run
 from flows.settings import Settings
-from flows.warehouse import Warehouse
+from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
 from protocols.model import Protocol
 
-_SEPARATOR = "chr(31)"
-_TABLES = ("subjects", "verdicts", "rules", "protocols", "findings", "coverage", "rule_monthly")
+_IDENTITY = "concat_ws(chr(31), s.clinic_id, s.subject_kind, s.subject_id, s.protocol, r.rule_id)"
 
 
 @dataclass(frozen=True)
@@ -37,67 +37,111 @@ def judge_network(
     settings: Settings,
     progress: Callable[[int, int], None],
 ) -> JudgingSummary:
-    """Judge everything in the warehouse and replace the marts, in one transaction."""
-    db = warehouse.db
+    """Judge everything in the warehouse and replace the marts, in one transaction.
+
+    A finding that the marts held before keeps the run that first found it.
+    """
+    counts: list[pl.DataFrame] = []
+    coverage: list[pl.DataFrame] = []
+    judged = 0
     with warehouse.transaction():
-        db.execute(
-            "CREATE OR REPLACE TEMP TABLE earlier AS "
-            "SELECT finding_id, first_found_run FROM marts.findings"
-        )
-        for table in _TABLES:
-            db.execute(f"DELETE FROM marts.{table}")
+        _empty_marts(warehouse)
         _describe(warehouse, protocols)
         waived = _waivers(warehouse, run)
-        counts, coverage, offset = [], [], 0
         number = number_of_buckets(warehouse)
-        for at, facts in enumerate(buckets(warehouse, protocols, settings, run.as_of)):
+        for at, bucket in enumerate(buckets(warehouse, protocols, settings, run.as_of)):
             progress(at, number)
-            judgement = _numbered(judge(protocols, facts), offset)
-            offset += len(judgement.subjects)
+            judgement = _numbered(_own(judge(protocols, bucket.facts), bucket), judged)
+            judged += len(judgement.subjects)
             verdicts = _with_waivers(judgement, waived)
             counts.append(monthly_counts(verdicts, judgement.subjects))
             coverage.append(judgement.coverage)
             _insert(warehouse, judgement, verdicts, run)
-        _insert_monthly(warehouse, counts)
-        _insert_coverage(warehouse, coverage)
-        db.execute("DROP TABLE earlier")
-    return _summary(warehouse, offset)
+        _insert_monthly(warehouse, pl.concat(counts))
+        _insert_coverage(warehouse, pl.concat(coverage))
+        warehouse.db.execute("DROP TABLE earlier")
+    return _summary(warehouse, judged)
+
+
+def _empty_marts(warehouse: Warehouse) -> None:
+    """The marts as their definitions say now, without rows; `earlier` remembers the findings."""
+    db = warehouse.db
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE earlier AS "
+        "SELECT finding_id, first_found_run FROM marts.findings"
+    )
+    for table, definition in table_definitions("marts").items():
+        db.execute(f"DROP TABLE IF EXISTS marts.{table}")
+        db.execute(definition)
 
 
 def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
-    rules = rule_table(protocols)
-    warehouse.db.register("rules_frame", rules.to_arrow())
-    warehouse.db.execute("INSERT INTO marts.rules BY NAME SELECT * FROM rules_frame")
-    warehouse.db.unregister("rules_frame")
-    for protocol in protocols:
-        warehouse.db.execute(
-            "INSERT INTO marts.protocols VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [protocol.protocol, protocol.version, protocol.title, protocol.judges, protocol.drug,
-             protocol.effective.from_, protocol.effective.to, protocol.approved_by,
-             protocol.sha256],
-        )  # fmt: skip
+    feeds = [feeds_of(protocol, rule) for protocol in protocols for rule in protocol.rules]
+    described = pl.DataFrame(
+        [
+            {
+                "protocol": p.protocol, "protocol_version": p.version, "title": p.title,
+                "judges": p.judges, "drug": p.drug, "effective_from": p.effective.from_,
+                "effective_to": p.effective.to, "approved_by": p.approved_by, "sha256": p.sha256,
+            }
+            for p in protocols
+        ],
+        schema={
+            "protocol": pl.String, "protocol_version": pl.String, "title": pl.String, "judges": pl.String,
+            "drug": pl.String, "effective_from": pl.Date, "effective_to": pl.Date,
+            "approved_by": pl.String, "sha256": pl.String,
+        },
+    )  # fmt: skip
+    rules = rule_table(protocols).with_columns(
+        feeds=pl.Series(feeds, dtype=pl.List(pl.String), strict=False)
+    )
+    with _registered(warehouse, rules=rules, described=described):
+        warehouse.db.execute("INSERT INTO marts.rules BY NAME SELECT * FROM rules")
+        warehouse.db.execute("INSERT INTO marts.protocols BY NAME SELECT * FROM described")
 
 
 def _waivers(warehouse: Warehouse, run: Run) -> pl.DataFrame:
     """clinic_id, subject_id, rule_id of waivers that hold on as_of's local day."""
-    return warehouse.db.sql(
+    today = "timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE"
+    return fetched(
+        warehouse,
         "SELECT DISTINCT c.clinic_id, w.subject_id, w.rule_id, true AS waived FROM facts.waivers w "
         "JOIN facts.clinics c ON c.clinic_id = w.clinic_id OR w.clinic_id IS NULL "
-        "WHERE timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE >= w.approved_on AND "
-        "(w.expires_on IS NULL OR timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE <= w.expires_on)",
-        params={"as_of": run.as_of},
-    ).pl()
+        f"WHERE {today} >= w.approved_on AND (w.expires_on IS NULL OR {today} <= w.expires_on)",
+        as_of=run.as_of,
+    )
+
+
+def _own(judgement: Judgement, bucket: Bucket) -> Judgement:
+    """Without outcomes that are judged in another bucket."""
+    if bucket.strangers.is_empty():
+        return judgement
+    others = bucket.strangers.select(
+        "clinic_id", subject_id="outcome_id", subject_kind=pl.lit("outcome")
+    )
+    subjects = judgement.subjects.join(others, on=others.columns, how="anti")
+    mine = {
+        name: getattr(judgement, name).join(subjects, on="subject_no", how="semi")
+        for name in ("verdicts", "words")
+    }
+    return replace(judgement, subjects=subjects, **mine)
 
 
 def _numbered(judgement: Judgement, offset: int) -> Judgement:
-    """Subject numbers that go on where the last bucket ended."""
-    moved = (pl.col("subject_no") + offset).cast(pl.UInt32)
-    return Judgement(
-        judgement.subjects.with_columns(moved),
-        judgement.verdicts.with_columns(moved),
-        judgement.words.with_columns(moved),
-        judgement.rules,
-        judgement.coverage,
+    """Subject numbers that go on where the last bucket ended, without gaps."""
+    numbers = judgement.subjects.select(
+        "subject_no", _no=(pl.int_range(pl.len()) + offset).cast(pl.UInt32)
+    )
+
+    def moved(frame: pl.DataFrame) -> pl.DataFrame:
+        joined = frame.join(numbers, on="subject_no")
+        return joined.with_columns(subject_no=pl.col("_no")).drop("_no")
+
+    return replace(
+        judgement,
+        subjects=moved(judgement.subjects),
+        verdicts=moved(judgement.verdicts),
+        words=moved(judgement.words),
     )
 
 
@@ -116,55 +160,52 @@ def _with_waivers(judgement: Judgement, waived: pl.DataFrame) -> pl.DataFrame:
 
 
 def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, run: Run) -> None:
-    db = warehouse.db
-    subjects = judgement.subjects.join(subject_statuses(judgement), on="subject_no").with_columns(
-        pl.col("status").cast(pl.String)
-    )
-    frames = {
-        "subjects_frame": subjects,
-        "verdicts_frame": verdicts.with_columns(pl.col("status").cast(pl.String)),
-        "words_frame": judgement.words,
-    }
-    for name, frame in frames.items():
-        db.register(name, frame.to_arrow())
-    db.execute("INSERT INTO marts.subjects BY NAME SELECT * FROM subjects_frame")
-    db.execute("INSERT INTO marts.verdicts BY NAME SELECT * FROM verdicts_frame")
-    identity = (
-        f"concat_ws({_SEPARATOR}, s.clinic_id, s.subject_kind, s.subject_id, s.protocol, r.rule_id)"
-    )
-    db.execute(
-        "INSERT INTO marts.findings BY NAME SELECT f.*, coalesce(e.first_found_run, $run_id) "
-        f"AS first_found_run FROM (SELECT substr(sha256({identity}), 1, 20) AS finding_id, "
-        "s.clinic_id, s.subject_kind, s.subject_id, s.session_id, s.patient_id, s.protocol, "
-        "s.protocol_version, r.rule_id, r.severity, r.tier, v.status, v.observed, w.reason, "
-        "s.started_at, w.due_at, v.waived, $run_id AS run_id FROM words_frame w "
-        "JOIN subjects_frame s USING (subject_no) JOIN marts.rules r USING (rule_no) "
-        "JOIN verdicts_frame v USING (subject_no, rule_no)) f LEFT JOIN earlier e USING (finding_id)",
-        {"run_id": run.run_id},
-    )
-    for name in frames:
-        db.unregister(name)
+    subjects = judgement.subjects.join(subject_statuses(judgement), on="subject_no")
+    open_verdicts = judgement.words.join(verdicts, on=["subject_no", "rule_no"])
+    with _registered(
+        warehouse, bucket_subjects=subjects, bucket_verdicts=verdicts, bucket_open=open_verdicts
+    ):
+        warehouse.db.execute("INSERT INTO marts.subjects BY NAME SELECT * FROM bucket_subjects")
+        warehouse.db.execute("INSERT INTO marts.verdicts BY NAME SELECT * FROM bucket_verdicts")
+        warehouse.db.execute(
+            "INSERT INTO marts.findings BY NAME "
+            "SELECT f.*, coalesce(e.first_found_run, f.run_id) AS first_found_run FROM ("
+            f"SELECT substr(sha256({_IDENTITY}), 1, 20) AS finding_id, s.clinic_id, "
+            "s.subject_kind, s.subject_id, s.session_id, s.patient_id, s.protocol, "
+            "s.protocol_version, r.rule_id, r.severity, r.tier, o.status, o.observed, o.reason, "
+            "s.started_at, o.due_at, o.waived, $run_id AS run_id FROM bucket_open o "
+            "JOIN bucket_subjects s USING (subject_no) JOIN marts.rules r USING (rule_no)"
+            ") f LEFT JOIN earlier e USING (finding_id)",
+            {"run_id": run.run_id},
+        )
 
 
-def _insert_monthly(warehouse: Warehouse, counts: list[pl.DataFrame]) -> None:
-    monthly = rule_monthly(pl.concat(counts))
-    warehouse.db.register("monthly_frame", monthly.to_arrow())
-    warehouse.db.execute(
-        "INSERT INTO marts.rule_monthly BY NAME SELECT m.* EXCLUDE (rule_no), r.protocol, "
-        "r.protocol_version, r.rule_id FROM monthly_frame m JOIN marts.rules r USING (rule_no)"
-    )
-    warehouse.db.unregister("monthly_frame")
+def _insert_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
+    with _registered(warehouse, monthly=rule_monthly(counts)):
+        warehouse.db.execute(
+            "INSERT INTO marts.rule_monthly BY NAME SELECT m.* EXCLUDE (rule_no), r.protocol, "
+            "r.protocol_version, r.rule_id FROM monthly m JOIN marts.rules r USING (rule_no)"
+        )
 
 
-def _insert_coverage(warehouse: Warehouse, coverage: list[pl.DataFrame]) -> None:
-    whole = (
-        pl.concat(coverage)
-        .group_by("clinic_id", "program", "month")
-        .agg(pl.col("judged", "not_dosed", "uncovered").sum())
+def _insert_coverage(warehouse: Warehouse, parts: pl.DataFrame) -> None:
+    whole = parts.group_by("clinic_id", "program", "month").agg(
+        pl.col("judged", "not_dosed", "uncovered").sum()
     )
-    warehouse.db.register("coverage_frame", whole.to_arrow())
-    warehouse.db.execute("INSERT INTO marts.coverage BY NAME SELECT * FROM coverage_frame")
-    warehouse.db.unregister("coverage_frame")
+    with _registered(warehouse, covered=whole):
+        warehouse.db.execute("INSERT INTO marts.coverage BY NAME SELECT * FROM covered")
+
+
+@contextmanager
+def _registered(warehouse: Warehouse, **frames: pl.DataFrame) -> Iterator[None]:
+    """Frames that SQL can name; enums as text."""
+    try:
+        for name, frame in frames.items():
+            warehouse.db.register(name, frame.with_columns(pl.col(pl.Enum).cast(pl.String)))
+        yield
+    finally:
+        for name in frames:
+            warehouse.db.unregister(name)
 
 
 def _summary(warehouse: Warehouse, judged: int) -> JudgingSummary:

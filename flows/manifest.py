@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +15,41 @@ from flows.warehouse import Warehouse
 MANIFEST = "manifest.json"
 
 
-def write_manifest(warehouse: Warehouse, run: Run, folder: Path) -> None:
-    """Write `manifest.json` over everything else in the folder."""
-    path = folder / MANIFEST
-    path.write_text(json.dumps(_manifest(warehouse, run, folder), indent=2) + "\n", "utf-8")
-
-
-def _manifest(warehouse: Warehouse, run: Run, folder: Path) -> dict[str, Any]:
-    db = warehouse.db
-    protocols = db.execute(
-        "SELECT protocol, protocol_version, sha256 FROM marts.protocols ORDER BY ALL"
-    ).fetchall()
-    derived = db.execute(
-        "SELECT DISTINCT source, clinic_id, feed, d.column_name, d.how FROM ("
-        "SELECT source, clinic_id, feed, unnest(map_entries(derived)) AS entry FROM ops.batches "
-        "WHERE state IN ('accepted', 'partial') AND derived IS NOT NULL), "
-        "LATERAL (SELECT entry.key AS column_name, entry.value AS how) d ORDER BY ALL"
-    ).fetchall()
-    return {
+def write_manifest(warehouse: Warehouse, run: Run, folder: Path, rows: Mapping[str, int]) -> None:
+    """Write `manifest.json` over everything else in the folder; `rows` counts published rows."""
+    about = {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
         "keel_version": __version__,
-        "protocols": [
-            {"protocol": name, "version": version, "sha256": sha}
-            for name, version, sha in protocols
-        ],
-        "derived": [
-            {"source": source, "clinic_id": clinic, "feed": feed, "column": column, "how": how}
-            for source, clinic, feed, column, how in derived
-        ],
-        "rows": _row_counts(warehouse),
+        "protocols": _protocols(warehouse),
+        "derived": _derived(warehouse),
+        "rows": dict(sorted(rows.items())),
         "files": {
-            str(path.relative_to(folder)): _sha256(path)
+            path.relative_to(folder).as_posix(): _sha256(path)
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MANIFEST
+            if path.is_file()
         },
     }
+    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def _row_counts(warehouse: Warehouse) -> dict[str, int]:
-    tables = warehouse.db.execute(
-        "SELECT table_schema, table_name FROM information_schema.tables "
-        "WHERE table_schema IN ('facts', 'marts') AND NOT ends_with(table_name, '_history') "
-        "ORDER BY ALL"
+def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:
+    rows = warehouse.db.execute(
+        "SELECT protocol, protocol_version, sha256 FROM marts.protocols ORDER BY ALL"
     ).fetchall()
-    counts: dict[str, int] = {}
-    for schema, table in tables:
-        row = warehouse.db.execute(f'SELECT count(*) FROM {schema}."{table}"').fetchone()
-        assert row is not None
-        counts[f"{schema}.{table}"] = int(row[0])
-    return counts
+    return [{"protocol": name, "version": version, "sha256": sha} for name, version, sha in rows]
+
+
+def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Dates that a source does not have, and how each was made up."""
+    rows = warehouse.db.execute(
+        "SELECT DISTINCT source, clinic_id, feed, entry.key, entry.value FROM ("
+        "SELECT source, clinic_id, feed, unnest(map_entries(derived)) AS entry FROM ops.batches "
+        "WHERE state IN ('accepted', 'partial') AND derived IS NOT NULL) ORDER BY ALL"
+    ).fetchall()
+    names = ("source", "clinic_id", "feed", "column", "how")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _sha256(path: Path) -> str:

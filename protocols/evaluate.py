@@ -355,7 +355,8 @@ def _is_waiting(name: str, protocol: Protocol) -> pl.Expr:
     """A measure that found no row though its window ends after the feed's cut-off."""
     part = f"measure {name}"
     late = pl.col(f"{part}.end") > pl.col(f"_cutoff.{protocol.measures[name].of}")
-    return ((pl.col(f"{part}.n") == 0) & late).fill_null(value=False)
+    found_none = (pl.col(f"{part}.n") == 0) & ~pl.col(f"{part}.unknown")
+    return (found_none & late).fill_null(value=False)
 
 
 # --- coverage ---

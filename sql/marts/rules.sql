@@ -1,4 +1,4 @@
--- One row is one rule of one protocol version.
+-- One row is one rule of one protocol version; `feeds` are those that it looks at.
 CREATE TABLE IF NOT EXISTS marts.rules (
     rule_no USMALLINT NOT NULL,
     protocol VARCHAR NOT NULL,
@@ -9,5 +9,6 @@ CREATE TABLE IF NOT EXISTS marts.rules (
     severity VARCHAR NOT NULL,
     tier VARCHAR NOT NULL,
     target DOUBLE,
-    citation VARCHAR
+    citation VARCHAR,
+    feeds VARCHAR[] NOT NULL
 );

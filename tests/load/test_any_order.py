@@ -36,7 +36,7 @@ def one_instant(file: File) -> File:
 
 @pytest.mark.parametrize("full", [False, True])
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

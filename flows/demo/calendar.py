@@ -1,0 +1,97 @@
+"""Where and when the sample network works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+LAST_DAY = date(2026, 10, 31)
+ZONES = ("America/New_York", "America/Chicago", "America/Phoenix")
+NAMES = (
+    "Harbor", "Lakeside", "Mesa", "Beacon", "Prairie", "Saguaro", "Juniper", "Riverbend",
+    "Summit", "Cedar", "Aspen", "Willow",
+)  # fmt: skip
+STATES = {"America/New_York": "NY", "America/Chicago": "IL", "America/Phoenix": "AZ"}
+
+Minutes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """One clinic and its habits. `style` is how it writes times: local, offset or z."""
+
+    clinic_id: str
+    name: str
+    zone: str
+    chairs: int
+    style: str
+
+    def written(self, at_utc: NDArray[np.datetime64]) -> NDArray[np.str_]:
+        """Instants as the clinic's system writes them, to the minute; NaT is empty."""
+        texts = np.full(at_utc.shape, "", dtype="<U25")
+        known = ~np.isnat(at_utc)
+        if self.style == "z":
+            texts[known] = np.char.add(
+                np.datetime_as_string(at_utc[known].astype("datetime64[s]"), unit="s"), "Z"
+            )
+            return texts
+        offsets = self.offset_minutes(at_utc[known])
+        wall = at_utc[known].astype("datetime64[m]") + offsets.astype("timedelta64[m]")
+        local = np.datetime_as_string(wall, unit="m")
+        if self.style == "offset":
+            local = np.char.add(local, _offset_texts(offsets))
+        texts[known] = local
+        return texts
+
+    def offset_minutes(self, at_utc: NDArray[np.datetime64]) -> Minutes:
+        """Offset from UTC of each instant, looked up by the day."""
+        days, index = np.unique(at_utc.astype("datetime64[D]"), return_inverse=True)
+        zone = ZoneInfo(self.zone)
+        noon = [datetime.combine(day, time(18), UTC) for day in days.tolist()]
+        found = [int(_offset(at, zone).total_seconds()) // 60 for at in noon]
+        return np.array(found, dtype=np.int64)[index]
+
+    def instants(
+        self, days: NDArray[np.datetime64], minute_of_day: Minutes
+    ) -> NDArray[np.datetime64]:
+        """UTC instants of a minute of local days; the network is open by day only, when clocks
+        never change."""
+        noon = days.astype("datetime64[m]") + np.timedelta64(18 * 60, "m")
+        offsets = self.offset_minutes(noon).astype("timedelta64[m]")
+        return days.astype("datetime64[m]") + minute_of_day.astype("timedelta64[m]") - offsets
+
+
+def network_clinics(count: int) -> list[Clinic]:
+    """The first so many clinics; three time zones, one without summer time, three ways to write
+    times."""
+    return [
+        Clinic(
+            clinic_id=f"c{at + 1:02d}",
+            name=f"{NAMES[at % len(NAMES)]} Clinic" + (f" {at // len(NAMES) + 1}" if at >= len(NAMES) else ""),
+            zone=ZONES[at % 3],
+            chairs=4 + at % 3,
+            style=("local", "offset", "z")[at % 3],
+        )
+        for at in range(count)
+    ]
+
+
+def end_of_last_day() -> datetime:
+    """When the sample is judged: everything of its last day has been delivered."""
+    return datetime.combine(LAST_DAY + timedelta(days=1), time(12), UTC)
+
+
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    offset = at.astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset
+
+
+def _offset_texts(offsets: Minutes) -> NDArray[np.str_]:
+    known, index = np.unique(offsets, return_inverse=True)
+    texts = [f"{'-' if m < 0 else '+'}{abs(m) // 60:02d}:{abs(m) % 60:02d}" for m in known.tolist()]
+    return np.array(texts, dtype="<U6")[index]

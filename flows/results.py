@@ -1,0 +1,96 @@
+"""`results.duckdb`: a published run's tables, with pseudonyms where the warehouse has patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from flows.runs import Run
+from flows.sources import quoted
+from flows.warehouse import Warehouse
+
+_KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
+# Tables of `marts` that name no patient and go out as they are, and what is left out of them.
+_PLAIN = {
+    "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
+}  # fmt: skip
+
+
+def write_results(warehouse: Warehouse, run: Run, path: Path) -> dict[str, int]:
+    """Write the read-only tables; gives how many rows each has."""
+    db = warehouse.db
+    db.execute(f"ATTACH {quoted(str(path))} AS results")
+    try:
+        with warehouse.transaction():
+            for schema in ("marts", "ops"):
+                db.execute(f"CREATE SCHEMA results.{schema}")
+            for table, select in _published(run).items():
+                db.execute(f"CREATE TABLE results.{table} AS {select}")
+        counts = {table: _count(db, f"results.{table}") for table in _published(run)}
+    except BaseException:
+        with suppress(duckdb.Error):  # the first failure is the one to tell
+            db.execute("DETACH results")
+        raise
+    db.execute("DETACH results")
+    return counts
+
+
+def _published(run: Run) -> dict[str, str]:
+    """Published table to the SELECT that fills it.
+
+    Of a quarantined row the session is named only when there is such a session: in a row whose
+    columns are shifted, anything may stand in its place. So it is with the header of a file that
+    was not loaded. Results of checks are those of the latest run that brought their feed.
+    """
+    plain = {
+        f"marts.{table}": f"SELECT {columns} FROM marts.{table} ORDER BY ALL"
+        for table, columns in _PLAIN.items()
+    }
+    return {
+        "marts.findings": "SELECT * EXCLUDE (pseudonym) REPLACE (pseudonym AS patient_id) "
+        f"FROM marts.findings {_KNOWN} ORDER BY clinic_id, started_at, subject_id, rule_id",
+        "marts.subject_adherence": "SELECT * EXCLUDE (subject_no, pseudonym) "
+        f"REPLACE (pseudonym AS patient_id) FROM marts.subjects {_KNOWN} "
+        "ORDER BY clinic_id, started_at, subject_id, protocol",
+        **plain,
+        "marts.clinics": "SELECT clinic_id, name, time_zone, state, chairs FROM facts.clinics "
+        "ORDER BY ALL",
+        "ops.runs": f"SELECT * REPLACE (CASE WHEN run_id = {quoted(run.run_id)} "
+        "THEN 'published' ELSE state END AS state) FROM ops.runs ORDER BY seq",
+        "ops.batches": "SELECT * REPLACE (CASE WHEN state IN ('accepted', 'partial') "
+        "THEN unknown_columns ELSE [] END AS unknown_columns) FROM ops.batches ORDER BY batch_no",
+        "ops.check_results": "SELECT * FROM ops.check_results "
+        "QUALIFY run_id = max(run_id) OVER (PARTITION BY feed) ORDER BY ALL",
+        "ops.quarantine": "SELECT q.* EXCLUDE (key_id) "
+        "REPLACE (p.pseudonym AS patient_id, s.session_id AS session_id) FROM ops.quarantine q "
+        "LEFT JOIN ops.pseudonyms p "
+        "ON p.clinic_id = q.clinic_id AND p.patient_id = q.patient_id "
+        "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
+        "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
+        "ORDER BY q.batch_no, q.row_number",
+        "ops.foreign_rows": "SELECT * FROM ops.foreign_rows ORDER BY ALL",
+    }
+
+
+def _count(db: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextmanager
+def reading_results(warehouse: Warehouse, path: Path) -> Iterator[None]:
+    """The published tables as the session's `marts` and `ops`, so that a report sees what readers
+    see.
+    """
+    db = warehouse.db
+    db.execute(f"ATTACH {quoted(str(path))} AS results (READ_ONLY)")
+    db.execute("USE results")
+    try:
+        yield
+    finally:
+        db.execute("USE keel")
+        db.execute("DETACH results")
