@@ -5,6 +5,7 @@ One validation per feed and night. Results carry counts, never a value of a cell
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -140,6 +141,7 @@ def _quiet() -> Iterator[None]:
     """No telemetry, no progress bars, no words of its own on the terminal."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -27,6 +27,7 @@ WORDS: Mapping[str, str] = {
 _TYPE_WORDS = {
     "int": "a whole number", "number": "a number", "decimal": "a number", "bool": "true or false",
     "date": "a date (YYYY-MM-DD)", "time": "a time of day (HH:MM)", "text": "text",
+    "timestamp": "a time from 1900 to 2199 (YYYY-MM-DDTHH:MM, with or without offset)",
 }  # fmt: skip
 
 

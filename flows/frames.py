@@ -104,6 +104,7 @@ def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
 
 def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFrame:
     """A query's rows."""
+    warehouse.db.complete()  # a result that is not read to its end stands in the way
     frame = warehouse.db.sql(query, params=parameters or None).pl()
     assert isinstance(frame, pl.DataFrame)
     return frame

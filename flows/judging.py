@@ -199,11 +199,13 @@ def _insert_coverage(warehouse: Warehouse, parts: pl.DataFrame) -> None:
 @contextmanager
 def _registered(warehouse: Warehouse, **frames: pl.DataFrame) -> Iterator[None]:
     """Frames that SQL can name; enums as text."""
+    warehouse.db.complete()
     try:
         for name, frame in frames.items():
             warehouse.db.register(name, frame.with_columns(pl.col(pl.Enum).cast(pl.String)))
         yield
     finally:
+        warehouse.db.complete()
         for name in frames:
             warehouse.db.unregister(name)
 

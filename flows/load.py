@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from checks.contract import Contract, contract
 from checks.gx import CheckResult, validate
 from flows import __version__
-from flows.deliveries import land
 from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
@@ -20,8 +19,6 @@ from flows.settings import Settings
 from flows.sources import identifier, quoted
 from flows.staging import Batch, drop_stage, note_extract_times, stage
 from flows.warehouse import Warehouse
-
-__all__ = ["FeedSummary", "land", "load_feed"]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 from checks.contract import contract, contracts
 from flows.judging import JudgingSummary, judge_network
+from flows.deliveries import land
 from flows.landing import Found, discover
-from flows.load import FeedSummary, land, load_feed
+from flows.load import FeedSummary, load_feed
 from flows.progress import Progress, Silent, Stopwatch
 from flows.publish import publish_run
 from flows.runs import Run, finish_run, start_run

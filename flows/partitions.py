@@ -72,6 +72,7 @@ def _chunks(partitions: list[_Partition]) -> Iterator[list[_Partition]]:
 def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) -> int:
     start, end = chunk[0].start, chunk[-1].end
     parameters = {"start": start, "end": end}
+    warehouse.db.complete()
     texts = warehouse.db.sql(
         f"SELECT {', '.join(_TEXTS)} FROM placed WHERE place >= $start AND place < $end "
         "ORDER BY place",

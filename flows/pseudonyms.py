@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flows.errors import KeelError
-from flows.warehouse import Warehouse
+from flows.warehouse import DATABASE, Warehouse
 
 KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
@@ -24,9 +24,9 @@ _KEY_BYTES = 32
 def ensure_pseudonyms(warehouse: Warehouse) -> None:
     """Give every patient that facts, marts or the quarantine name a pseudonym (`ops.pseudonyms`).
 
-    Raises KeelError when the key is not the one that was made.
+    Raises KeelError when the key is not the one that those already there were made with.
     """
-    key = _key(warehouse.folder)
+    key = _key(warehouse)
     new = warehouse.db.execute(
         "SELECT DISTINCT clinic_id, patient_id FROM ("
         "SELECT clinic_id, patient_id FROM facts.patients UNION ALL "
@@ -55,21 +55,29 @@ def _pseudonym(key: bytes, clinic_id: str, patient_id: str) -> str:
     return "P" + hmac.new(key, message, hashlib.sha256).hexdigest()[:20]
 
 
-def _key(folder: Path) -> bytes:
-    path = folder / KEY_FILE
-    if not path.exists():
-        temporary = path.with_suffix(".tmp")
-        temporary.unlink(missing_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    key = path.read_bytes()
-    if len(key) != _KEY_BYTES:
+def _key(warehouse: Warehouse) -> bytes:
+    path = warehouse.folder / KEY_FILE
+    known = warehouse.db.execute(
+        "SELECT clinic_id, patient_id, pseudonym FROM ops.pseudonyms LIMIT 1"
+    ).fetchall()
+    if not path.exists() and not known:
+        _make(path)
+    key = path.read_bytes() if path.exists() else b""
+    if len(key) != _KEY_BYTES or any(_pseudonym(key, *who) != name for *who, name in known):
         raise KeelError(
-            f"{path}: is not the key that Keel made; restore it from a backup, since pseudonyms "
-            "made with another would not match those already published."
+            f"{path}: is not the key that the published pseudonyms were made with; restore it from "
+            f"a backup, or move {DATABASE} aside and remove that file, and patients get new ones."
         )
     return key
+
+
+def _make(path: Path) -> None:
+    """A key is whole on the disk before it has its name."""
+    temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -168,11 +168,11 @@ def deliveries(db: duckdb.DuckDBPyConnection) -> Row:
         "reasons": rows(
             db, "SELECT clinic_id, feed, reason, count(*) AS rows FROM (SELECT clinic_id, feed, "
             "unnest(reasons) AS reason FROM ops.quarantine WHERE released_run IS NULL) "
-            "GROUP BY ALL ORDER BY rows DESC, ALL LIMIT 50",
+            "GROUP BY ALL ORDER BY rows DESC, clinic_id, feed, reason LIMIT 50",
         ),
         "checks": rows(
             db, "SELECT feed, expectation_id, severity, unexpected, evaluated "
-            "FROM ops.check_results WHERE NOT success ORDER BY unexpected DESC, ALL LIMIT 50",
+            "FROM ops.check_results WHERE NOT success ORDER BY unexpected DESC, feed, expectation_id LIMIT 50",
         ),
     }  # fmt: skip
 

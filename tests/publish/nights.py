@@ -21,7 +21,6 @@ from flows.warehouse import open_warehouse
 from protocols.load import load_protocols
 from tests.load.network import Network
 
-RUN_COLUMNS = ("run_id", "first_found_run")
 INFUSIONS = """\
 protocol: infusions
 version: 1.0.0
@@ -146,7 +145,7 @@ class Nights(Network):
             ).fetchall()
             return {
                 table: db.execute(
-                    "SELECT COLUMNS(c -> c NOT IN ('run_id', 'first_found_run')) "
+                    "SELECT COLUMNS(lambda c: c NOT IN ('run_id', 'first_found_run')) "
                     f"FROM marts.{table} ORDER BY ALL"
                 ).fetchall()
                 for (table,) in tables
