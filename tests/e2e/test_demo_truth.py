@@ -1,0 +1,76 @@
+"""The demo's planted truth against what a night finds: all of it, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from flows.demo import write_network
+from tests.e2e.networks import keel, nightly
+
+FOUND = "SELECT clinic_id, subject_id, rule_id, status FROM marts.findings WHERE status <> 'pending'"
+
+
+def judged(folder: Path, *, clean: bool) -> tuple[Path, list[dict[str, str]]]:
+    written = write_network(
+        folder, clinics=3, patients=90, days=70, seed=11, clean=clean, truth=True
+    )
+    done = keel(*nightly(folder, written.as_of.isoformat()))
+    assert done.returncode == 0, done.stderr
+    with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
+        return folder, list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, str]]]:
+    return judged(tmp_path_factory.mktemp("planted"), clean=False)
+
+
+def results(folder: Path) -> duckdb.DuckDBPyConnection:
+    path = folder / "published" / "current" / "results.duckdb"
+    return duckdb.connect(str(path), read_only=True)
+
+
+def test_every_planted_breach_is_found_and_nothing_else(
+    planted: tuple[Path, list[dict[str, str]]],
+) -> None:
+    folder, truth = planted
+    expected = {
+        (row["clinic_id"], row["subject_id"], row["rule_id"], row["status"])
+        for row in truth
+        if row["kind"] == "breach"
+    }
+    with results(folder) as db:
+        found = set(db.execute(FOUND).fetchall())
+        rules = {row[0] for row in db.execute("SELECT rule_id FROM marts.rules").fetchall()}
+    assert found == expected
+    assert {row["rule_id"] for row in truth if row["status"] == "not_met"} == rules
+
+
+def test_every_spoiled_row_is_in_quarantine_and_nothing_else(
+    planted: tuple[Path, list[dict[str, str]]],
+) -> None:
+    folder, truth = planted
+    expected = {
+        (row["file"], int(row["row_number"]), row["reason"])
+        for row in truth
+        if row["kind"] == "dirty_row"
+    }
+    with results(folder) as db:
+        found = db.execute(
+            "SELECT b.path, q.row_number, unnest(q.reasons) FROM ops.quarantine q "
+            "JOIN ops.batches b USING (batch_no)"
+        ).fetchall()
+    assert set(found) == expected
+    assert expected
+
+
+def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:
+    folder, truth = judged(tmp_path, clean=True)
+    assert truth == []
+    with results(folder) as db:
+        assert db.execute(FOUND).fetchall() == []
+        assert db.execute("SELECT count(*) FROM marts.subject_adherence").fetchone() != (0,)
