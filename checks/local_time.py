@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 _FIRST = datetime(FIRST_YEAR - 1, 12, 1, tzinfo=UTC)
 _LAST = datetime(LAST_YEAR + 1, 2, 1, tzinfo=UTC)
-_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
+# No zone has ever changed twice within three days.
+_STEP, _SECOND = timedelta(days=3), timedelta(seconds=1)
 # Cells make the join one of equal keys: most hold one stretch, and a zone has some thousands.
 _CELL_MICROSECONDS = 32 * 86_400 * 1_000_000
 _STRETCHES = pa.schema([
@@ -86,17 +87,17 @@ def _stretches(zone: str) -> tuple[dict[str, object], ...]:
 
 
 def _changes(info: ZoneInfo) -> Iterator[tuple[datetime, int]]:
-    """(UTC instant, new offset in seconds) of each change of offset, found by halving a day."""
-    day, before = _FIRST, _offset(info, _FIRST)
-    while day < _LAST:
-        after = _offset(info, day + _DAY)
+    """(UTC instant, new offset in seconds) of each change of offset, found by halving a step."""
+    start, before = _FIRST, _offset(info, _FIRST)
+    while start < _LAST:
+        after = _offset(info, start + _STEP)
         if after != before:
-            low, high = day, day + _DAY
+            low, high = start, start + _STEP
             while high - low > _SECOND:
                 middle = low + (high - low) // (2 * _SECOND) * _SECOND
                 low, high = (middle, high) if _offset(info, middle) == before else (low, middle)
             yield high.replace(tzinfo=None), after
-        day, before = day + _DAY, after
+        start, before = start + _STEP, after
 
 
 def _offset(info: ZoneInfo, at: datetime) -> int:

@@ -7,6 +7,7 @@ quarantine, the counts of `ops.check_results` and Great Expectations all rest on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from checks.contract import Column, Contract, Expectation
 
@@ -24,7 +25,7 @@ WORDS: Mapping[str, str] = {
     "key_twice": "stands twice in this file, with different contents",
     "not_selected": "is used by no SELECT of its source and skipped by no named predicate",
 }
-_TYPE_WORDS = {
+TYPE_WORDS = {
     "int": "a whole number", "number": "a number", "decimal": "a number", "bool": "true or false",
     "date": "a date (YYYY-MM-DD)", "time": "a time of day (HH:MM)", "text": "text",
     "timestamp": "a time from 1900 to 2199 (YYYY-MM-DDTHH:MM, with or without offset)",
@@ -98,11 +99,11 @@ def failing(expectation: Expectation) -> str:
     if expectation.kind == "required":
         return f"{name} IS NULL"
     if expectation.kind in ("closed_set", "suggested_set"):
-        listed = ", ".join("'" + str(v).replace("'", "''") + "'" for v in values["value_set"])
+        listed = ", ".join(_literal(value) for value in values["value_set"])
         return f"({name} IS NOT NULL AND {name} NOT IN ({listed}))"
     if expectation.kind == "range":
-        tests = [f"{name} < {values['min_value']}"] if "min_value" in values else []
-        tests += [f"{name} > {values['max_value']}"] if "max_value" in values else []
+        tests = [f"{name} < {_literal(values['min_value'])}"] if "min_value" in values else []
+        tests += [f"{name} > {_literal(values['max_value'])}"] if "max_value" in values else []
         return f"({name} IS NOT NULL AND ({' OR '.join(tests)}))"
     if expectation.kind == "order":
         later, earlier = (f'"{column}"' for column in expectation.columns)
@@ -122,16 +123,35 @@ def reason_words(code: str, contract: Contract) -> str:
     if name == "clinic_id" and name not in contract.names:
         return f"{name} {WORDS[what]}"
     column = contract.column(name)
-    bounds = next(
-        (e.parameters for e in contract.expectations
-         if e.columns == (name,) and e.kind == "range" and e.severity == "quarantine"),
-        {},
-    )  # fmt: skip
-    low, high = bounds.get("min_value"), bounds.get("max_value")
-    unit = f" {column.unit}" if column.unit else ""
     words = WORDS[what].format(
-        type=_TYPE_WORDS[column.type],
+        type=TYPE_WORDS[column.type],
         closed=", ".join(column.closed or ()),
-        bounds=f"{low} to {high}{unit}",
+        bounds=_possible(contract, column),
     )
     return f"{name} {words}"
+
+
+def bounds_words(bounds: Mapping[str, Any], unit: str | None) -> str:
+    """A range's parameters in plain words: "20 to 100 %", "at least 0"."""
+    low, high = bounds.get("min_value"), bounds.get("max_value")
+    if low is None or high is None:
+        words = f"at most {high}" if low is None else f"at least {low}"
+    else:
+        words = f"{low} to {high}"
+    return f"{words} {unit}" if unit else words
+
+
+def _possible(contract: Contract, column: Column) -> str:
+    return " and ".join(
+        bounds_words(expectation.parameters, column.unit)
+        for expectation in contract.expectations
+        if expectation.columns == (column.name,)
+        and expectation.kind == "range"
+        and expectation.severity == "quarantine"
+    )
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"

@@ -30,7 +30,7 @@ def typed_select(contract: Contract, raw_relation: str) -> str:
     """
     stamps = [column for column in contract.columns if column.type == "timestamp"]
     raw = ", ".join(f"nullif({_q(name)}, '') AS {_q(name)}" for name in contract.names)
-    hashed = ", ".join(_parsed(column) for column in contract.columns)
+    parsed = ", ".join(_parsed(column) for column in contract.columns)
     stamped = ", ".join(
         f"{_instant(column)} AS {_q(column.name)}, {_local_problem(column)} AS {_note(column)}"
         for column in stamps
@@ -53,7 +53,8 @@ def typed_select(contract: Contract, raw_relation: str) -> str:
 WITH raw AS (
     SELECT _clinic_id, _stated_clinic, _zone, _batch, _row, {raw} FROM {raw_relation}
 ), parsed AS (
-    SELECT _clinic_id, _stated_clinic, _zone, _batch, _row, {_content(contract)} AS _content, {hashed}
+    SELECT _clinic_id, _stated_clinic, _zone, _batch, _row,
+        {_content(contract)} AS _content, {parsed}
     FROM raw
 ), resolved AS (
     SELECT p._clinic_id, p._stated_clinic, p._zone, p._batch, p._row, p._content,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import sys
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -139,7 +141,7 @@ def demo(
             patients=patients,
             days=days,
             seed=seed,
-            format=file_format,
+            file_format=file_format,
             clean=clean,
             truth=truth,
         )
@@ -226,12 +228,13 @@ class _explained:  # noqa: N801  (reads as a phrase: with _explained(debug))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> bool:
+    ) -> Literal[False]:
         if error is None or self._debug or isinstance(error, typer.Exit | SystemExit):
             return False
         if isinstance(error, KeyboardInterrupt):
             _stop("stopped by you; nothing is half-done, run the same command again.", 1)
-        _stop(*_sentence(error))
+        words, code = _sentence(error)
+        return _stop(words, code)
 
 
 def _sentence(error: BaseException) -> tuple[str, int]:
@@ -265,5 +268,17 @@ def _stop(sentence: str, code: int) -> NoReturn:
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script.
+
+    DuckDB's binding writes pages about leaked instances to stderr while the interpreter is taken
+    down, so the process ends before that, after everything has been closed and flushed.
+    """
+    code = 1
+    try:
+        app()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from checks.contract import contract, contracts
-from flows.judging import JudgingSummary, judge_network
 from flows.deliveries import land
+from flows.judging import JudgingSummary, judge_network
 from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
 from flows.progress import Progress, Silent, Stopwatch

@@ -111,7 +111,7 @@ def _read_toml(path: Path, *, needed: bool) -> dict[str, Any]:
 
 
 def _from_environment() -> dict[str, Any]:
-    """KEEL_<SETTING> for the settings that are one value (paths of `protocols` split as PATH is)."""
+    """KEEL_<SETTING> of one value each; paths of `protocols` are split as PATH is."""
     found: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
         value = os.environ.get(ENVIRONMENT_PREFIX + name.upper())

@@ -71,3 +71,8 @@ def minute_words(value: pl.Expr) -> pl.Expr:
 def limit_words(value: float) -> str:
     """A limit as it is written."""
     return f"{value:g}"
+
+
+def expression_words(text: str) -> str:
+    """An expression as it may be read aloud: on one line, names with blanks."""
+    return " ".join(text.split()).replace("_", " ")

@@ -222,7 +222,16 @@ def _subject_schema() -> pl.Schema:
 
 def _stacked(frames: list[pl.DataFrame], schema: pl.Schema) -> pl.DataFrame:
     empty = pl.DataFrame(schema=schema)
-    return pl.concat([empty, *(frame.select([pl.col(name).cast(kind) for name, kind in schema.items()]) for frame in frames)], how="vertical")
+    return pl.concat(
+        [
+            empty,
+            *(
+                frame.select([pl.col(name).cast(kind) for name, kind in schema.items()])
+                for frame in frames
+            ),
+        ],
+        how="vertical",
+    )
 
 
 # --- one rule ---

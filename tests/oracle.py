@@ -175,7 +175,13 @@ def prepared(row: Row, feed: str, protocol: Row, world: World) -> Row:
     clinic = row["clinic_id"]
     id_column, _ = JUDGED[feed]
     patient = first(world, "patients", clinic, "patient_id", row["patient_id"])
-    out = {**dict.fromkeys(DERIVED), **blank(feed), **row, "_id": row[id_column], "_patient": (clinic, row["patient_id"])}
+    out = {
+        **dict.fromkeys(DERIVED),
+        **blank(feed),
+        **row,
+        "_id": row[id_column],
+        "_patient": (clinic, row["patient_id"]),
+    }
     out["_feed"], out["_patient_row"] = feed, patient
     if feed == "sessions":
         add_doses(out, protocol, world)

@@ -22,13 +22,15 @@ Minutes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clinic:
-    """One clinic and its habits. `style` is how it writes times: local, offset or z."""
+    """One clinic and its habits. `style` is how it writes times: local, offset or z;
+    `carelessness` is how many sessions, at least, break each rule where there is room."""
 
     clinic_id: str
     name: str
     zone: str
     chairs: int
     style: str
+    carelessness: int
 
     def written(self, at_utc: NDArray[np.datetime64]) -> NDArray[np.str_]:
         """Instants as the clinic's system writes them, to the minute; NaT is empty."""
@@ -71,10 +73,12 @@ def network_clinics(count: int) -> list[Clinic]:
     return [
         Clinic(
             clinic_id=f"c{at + 1:02d}",
-            name=f"{NAMES[at % len(NAMES)]} Clinic" + (f" {at // len(NAMES) + 1}" if at >= len(NAMES) else ""),
+            name=f"{NAMES[at % len(NAMES)]} Clinic"
+            + (f" {at // len(NAMES) + 1}" if at >= len(NAMES) else ""),
             zone=ZONES[at % 3],
             chairs=4 + at % 3,
             style=("local", "offset", "z")[at % 3],
+            carelessness=(1, 3, 0, 6, 2, 4)[at % 6],
         )
         for at in range(count)
     ]

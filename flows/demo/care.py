@@ -118,7 +118,7 @@ def _sessions(
             f"{care.clinic.clinic_id}-rn", rng.integers(1, 4, len(who)).astype(str)
         ),
         "chair": (who % care.clinic.chairs + 1).astype(str),
-        "escort_confirmed": np.full(len(who), "true"),
+        "escort_confirmed": np.full(len(who), "true", dtype="<U5"),
     }
 
 
@@ -178,14 +178,18 @@ def _outcomes(care: Care, rng: np.random.Generator) -> Table:
     patients = care.tables["patients"]
     count = len(patients["patient_id"])
     baseline = rng.normal(19, 3.2, count).clip(11, 27)
-    fall = np.where(rng.random(count) < 0.5, rng.uniform(0.5, 0.9, count), rng.uniform(0, 0.45, count))
+    fall = np.where(
+        rng.random(count) < 0.5, rng.uniform(0.5, 0.9, count), rng.uniform(0, 0.45, count)
+    )
     who = np.repeat(np.arange(count), len(SCORE_WEEKS))
     week = np.tile(np.array(SCORE_WEEKS), count)
     day = patients["treatment_started_on"][who] + np.where(week == 0, -2, week * 7 + 5)
     within = day <= np.datetime64(LAST_DAY)
     who, week, day = who[within], week[within], day[within]
     gone = fall[who] * (1 - np.exp(-week / 2.0))
-    total = (baseline[who] * (1 - gone) + rng.normal(0, 1, len(who))).clip(0, 27).round().astype(int)
+    total = (
+        (baseline[who] * (1 - gone) + rng.normal(0, 1, len(who))).clip(0, 27).round().astype(int)
+    )
     minute = np.full(len(who), 11 * 60) + 7 * (who % 50)
     return {
         "outcome_id": _ids(f"{care.clinic.clinic_id}-o", len(who)),

@@ -47,7 +47,7 @@ def write_network(
     patients: int = 240,
     days: int = 120,
     seed: int = 1,
-    format: str = "csv",
+    file_format: str = "csv",
     clean: bool = False,
     truth: bool = False,
 ) -> DemoSummary:
@@ -62,7 +62,7 @@ def write_network(
     landing.mkdir(parents=True)
     (folder / MARKER).write_text("This folder is Keel's demo, and is written anew by it.\n")
     made = network_clinics(clinics)
-    _write_clinics(landing, made, format)
+    _write_clinics(landing, made, file_format)
     rows = {"clinics": len(made)}
     truths: list[Truth] = []
     for at, clinic in enumerate(made):
@@ -74,7 +74,7 @@ def write_network(
         care = give_care(clinic, share, days, hurried, rng)
         latest = np.datetime64(LAST_DAY) - NIGHTS - 1
         planting = Planting(care) if clean else plant(care, hurried, rng, latest=latest)
-        written = _deliver(landing, care, planting, format)
+        written = _deliver(landing, care, planting, file_format)
         rows = _added(rows, written)
         truths += planting.truth
     if truth:
@@ -86,7 +86,7 @@ def _added(rows: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     return {feed: rows.get(feed, 0) + more.get(feed, 0) for feed in [*rows, *more]}
 
 
-def _write_clinics(landing: Path, clinics: list[Clinic], format: str) -> None:
+def _write_clinics(landing: Path, clinics: list[Clinic], file_format: str) -> None:
     day = LAST_DAY - timedelta(days=NIGHTS)
     frame = pl.DataFrame(
         {
@@ -98,10 +98,10 @@ def _write_clinics(landing: Path, clinics: list[Clinic], format: str) -> None:
             "extracted_at": [_extracted(day)] * len(clinics),
         }
     )
-    _write(frame, landing / "_network", f"clinics_{day}", format)
+    _write(frame, landing / "_network", f"clinics_{day}", file_format)
 
 
-def _deliver(landing: Path, care: Care, planting: Planting, format: str) -> dict[str, int]:
+def _deliver(landing: Path, care: Care, planting: Planting, file_format: str) -> dict[str, int]:
     """One file a feed and night: first all that was, then what each day brought."""
     counts: dict[str, int] = {}
     nights = [LAST_DAY - timedelta(days=left) for left in range(NIGHTS, -1, -1)]
@@ -111,14 +111,18 @@ def _deliver(landing: Path, care: Care, planting: Planting, format: str) -> dict
         delivered = _night_of(feed, table, care, nights)
         for at, night in enumerate(nights):
             chosen = (delivered == at) & ~_left_out(table)
-            mine = frame.filter(pl.Series(chosen)).with_columns(extracted_at=pl.lit(_extracted(night)))
+            mine = frame.filter(pl.Series(chosen)).with_columns(
+                extracted_at=pl.lit(_extracted(night))
+            )
             name = f"{feed}_{night}"
-            mine = _spoiled(mine, feed, chosen, planting, f"{care.clinic.clinic_id}/{name}.{format}")
+            mine = _spoiled(
+                mine, feed, chosen, planting, f"{care.clinic.clinic_id}/{name}.{format}"
+            )
             if at == 1 and feed == "sessions":
                 mine = pl.concat([mine, _corrections(frame, delivered, night)])
             if at == 0 and feed == "sessions":
                 mine = _miswritten(mine)
-            _write(mine, landing / care.clinic.clinic_id, name, format)
+            _write(mine, landing / care.clinic.clinic_id, name, file_format)
             counts[feed] = counts.get(feed, 0) + len(mine)
     return counts
 
@@ -168,9 +172,7 @@ def _spoiled(
             continue
         number = int(positions[row])
         values = frame[column].cast(pl.String)
-        frame = frame.with_columns(
-            values.scatter(number - 1, text) if values.len() else values
-        )
+        frame = frame.with_columns(values.scatter(number - 1, text) if values.len() else values)
         planting.truth.append(
             Truth("dirty_row", planting.care.clinic.clinic_id, feed, file=file,
                   row_number=str(number), reason=reason)
@@ -181,9 +183,7 @@ def _spoiled(
 def _miswritten(frame: pl.DataFrame) -> pl.DataFrame:
     """The first delivery has a wrong chair in some sessions, which a later one corrects."""
     wrong = pl.int_range(pl.len()) % 40 == 11
-    return frame.with_columns(
-        chair=pl.when(wrong).then(pl.lit("99")).otherwise(pl.col("chair"))
-    )
+    return frame.with_columns(chair=pl.when(wrong).then(pl.lit("99")).otherwise(pl.col("chair")))
 
 
 def _corrections(frame: pl.DataFrame, delivered: np.ndarray, night: object) -> pl.DataFrame:
@@ -199,9 +199,9 @@ def _extracted(night: object) -> str:
     return f"{np.datetime64(night.isoformat()) + 1}T11:00:00Z"
 
 
-def _write(frame: pl.DataFrame, folder: Path, name: str, format: str) -> None:
+def _write(frame: pl.DataFrame, folder: Path, name: str, file_format: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    if format == "parquet":
+    if file_format == "parquet":
         frame.write_parquet(folder / f"{name}.parquet")
     else:
         frame.write_csv(folder / f"{name}.csv")

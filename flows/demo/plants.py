@@ -60,15 +60,19 @@ def plant(care: Care, hurried: int, rng: np.random.Generator, *, latest: np.date
     days = sessions["started_at"].astype("datetime64[D]")
     plain = (sessions["patient"] >= hurried) & (days <= latest)
     free = rng.permutation(np.flatnonzero(plain))
-    each = max(1, min(4, len(free) // (len(_SESSION_PLANTS) * 6)))
+    room = len(free) // (len(_SESSION_PLANTS) * 6)
+    habit = care.clinic.carelessness
     gone: list[Picked] = []
+    taken = 0
     for at, (reason, change, statuses) in enumerate(_SESSION_PLANTS):
-        picked = free[at * each : (at + 1) * each]
+        each = max(1, min(room, habit + (at * 7 + habit * 5) % 4))
+        picked = free[taken : taken + each]
+        taken += each
         gone.append(change(care, picked))
         planting.breach(picked, reason, **statuses)
     _plant_haste(planting, hurried)
-    _plant_scores(planting, free[len(_SESSION_PLANTS) * each :], hurried)
-    _spoil(planting, free[len(_SESSION_PLANTS) * each :], rng)
+    _plant_scores(planting, free[taken:], hurried)
+    _spoil(planting, free[taken:], rng)
     _leave_out(care, "vitals", np.concatenate(gone) if gone else np.array([], dtype=np.int64))
     return planting
 
@@ -137,7 +141,9 @@ def _left_unfit(care: Care, picked: Picked) -> Picked:
 
 
 def _no_escort(care: Care, picked: Picked) -> Picked:
-    care.tables["sessions"]["escort_confirmed"] = care.tables["sessions"]["escort_confirmed"].astype("<U5")
+    care.tables["sessions"]["escort_confirmed"] = care.tables["sessions"][
+        "escort_confirmed"
+    ].astype("<U5")
     care.tables["sessions"]["escort_confirmed"][picked] = "false"
     return _none()
 
@@ -170,12 +176,12 @@ def _plant_haste(planting: Planting, hurried: int) -> None:
 
 
 def _plant_scores(planting: Planting, free: Picked, hurried: int) -> None:
-    """One patient without a score before the course, one without a score after the sixth session."""
+    """A patient without a score before the course, one without one after the sixth session."""
     care = planting.care
     sessions, outcomes = care.tables["sessions"], care.tables["outcomes"]
     sixth = np.flatnonzero((sessions["number"] == 5) & (sessions["patient"] >= hurried))
     over = sessions["started_at"][sixth].astype("datetime64[D]") + 16 <= np.datetime64(LAST_DAY)
-    patients = [p for p in dict.fromkeys(sessions["patient"][sixth[over]].tolist())]
+    patients = list(dict.fromkeys(sessions["patient"][sixth[over]].tolist()))
     if len(patients) < 2:
         return
     before, after = patients[:2]
@@ -203,7 +209,9 @@ def _spoil(planting: Planting, free: Picked, rng: np.random.Generator) -> None:
         column, text, reason = ways[at % len(ways)]
         planting.spoiled.append(("vitals", reading, column, text, reason))
         planting.breach(
-            np.array([session]), "a reading is in quarantine", vitals_during_recovery="not_evaluable"
+            np.array([session]),
+            "a reading is in quarantine",
+            vitals_during_recovery="not_evaluable",
         )
 
 

@@ -30,10 +30,10 @@ def trend(months: list[Row]) -> str:
     band = base.mark_area(color=BAND, opacity=0.7).encode(
         y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"
     )
-    line = base.mark_line(color=ACCENT, strokeWidth=2.5, point={"size": 45, "color": ACCENT}).encode(
-        y=alt.Y("share:Q", scale=scale)
-    )
-    return _svg((band + line).properties(width=620, height=190), "Compliant sessions by month")
+    line = base.mark_line(
+        color=ACCENT, strokeWidth=2.5, point={"size": 45, "color": ACCENT}
+    ).encode(y=alt.Y("share:Q", scale=scale))
+    return _svg((band + line).properties(width=440, height=190), "Compliant sessions by month")
 
 
 def clinics(found: list[Row]) -> str:
@@ -56,7 +56,7 @@ def clinics(found: list[Row]) -> str:
         x=alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=axis), x2="high:Q"
     )
     dots = base.mark_point(color=ACCENT, filled=True, size=70, opacity=1).encode(x="share:Q")
-    chart = (rule + dots).properties(width=430, height=26 * len(values) + 10)
+    chart = (rule + dots).properties(width=330, height=26 * len(values) + 10)
     return _svg(chart, "Compliant sessions by clinic, worst first")
 
 

@@ -143,7 +143,8 @@ def findings(db: duckdb.DuckDBPyConnection) -> list[Row]:
         "SELECT f.finding_id, f.clinic_id, c.name, f.subject_kind, f.subject_id, f.patient_id, "
         "r.title, f.severity, f.tier, f.reason, f.waived, "
         "strftime(timezone(c.time_zone, f.started_at), '%Y-%m-%d %H:%M') AS started, "
-        "f.first_found_run = f.run_id AS is_new "
+        "f.first_found_run = f.run_id AND "
+        "(SELECT count(*) FROM ops.runs WHERE state = 'published') > 1 AS is_new "
         "FROM marts.findings f JOIN marts.clinics c USING (clinic_id) "
         "JOIN marts.rules r USING (protocol, protocol_version, rule_id) "
         "WHERE f.status = 'not_met' ORDER BY CASE f.severity WHEN 'critical' THEN 0 "
@@ -163,7 +164,8 @@ def deliveries(db: duckdb.DuckDBPyConnection) -> Row:
             "FROM ops.batches GROUP BY ALL ORDER BY state",
         ),
         "blocked": rows(
-            db, "SELECT path, reason FROM ops.batches WHERE state = 'blocked' ORDER BY path LIMIT 50"
+            db,
+            "SELECT path, reason FROM ops.batches WHERE state = 'blocked' ORDER BY path LIMIT 50",
         ),
         "reasons": rows(
             db, "SELECT clinic_id, feed, reason, count(*) AS rows FROM (SELECT clinic_id, feed, "
@@ -172,7 +174,8 @@ def deliveries(db: duckdb.DuckDBPyConnection) -> Row:
         ),
         "checks": rows(
             db, "SELECT feed, expectation_id, severity, unexpected, evaluated "
-            "FROM ops.check_results WHERE NOT success ORDER BY unexpected DESC, feed, expectation_id LIMIT 50",
+            "FROM ops.check_results WHERE NOT success "
+            "ORDER BY unexpected DESC, feed, expectation_id LIMIT 50",
         ),
     }  # fmt: skip
 

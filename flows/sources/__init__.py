@@ -49,7 +49,7 @@ def formats() -> dict[str, Format]:
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
         for suffix in getattr(loaded, "SUFFIXES", ()):
-            found[suffix] = loaded  # type: ignore[assignment]
+            found[suffix] = loaded
     return dict(sorted(found.items(), key=lambda item: (-len(item[0]), item[0])))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged
+from protocols.context import Judged, expression_words
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
 from protocols.linked import Part
 from protocols.model import OccurrenceRule
@@ -60,8 +60,10 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
         .when(untested & (rows == 0))
         .then(pl.format("no {} found{}; {} required", pl.lit(rule.of), _where(rule, judged),
                         pl.lit(" and ".join(wanted))))
-        .otherwise(pl.format("{} of {} {} fit{}; {} required", n, rows, pl.lit(rule.of),
-                             _where(rule, judged), pl.lit(" and ".join(wanted)))),
+        .otherwise(pl.format("{} of {} {}{}{}; {} {}", n, rows, pl.lit(rule.of),
+                             pl.lit(f" with {expression_words(rule.where)}" if rule.where else ""),
+                             _where(rule, judged), pl.lit(" and ".join(wanted)),
+                             pl.lit("required" if least is not None else "allowed"))),
         due_at=end,
         for_want=too_few | (untested & pl.lit(least is not None)),
         of=rule.of,

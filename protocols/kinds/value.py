@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, limit_words, number_words
+from protocols.context import Judged, expression_words, limit_words, number_words
 from protocols.expressions import SLACK
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Outcome, status
 from protocols.linked import Part
@@ -42,7 +42,11 @@ def verdict(rule: ValueRule, judged: Judged) -> Outcome:
         observed=observed,
         reason=pl.when(value.is_null())
         .then(missing)
-        .otherwise(pl.format("{} found; {}", shown.cast(pl.String), pl.lit(allowed))),
+        .otherwise(
+            pl.format(
+                f"{expression_words(rule.expr)}: {{}}; {{}}", shown.cast(pl.String), pl.lit(allowed)
+            )
+        ),
         due_at=pl.lit(None),
     )
 
@@ -53,7 +57,7 @@ def _good(rule: ValueRule, value: pl.Expr, kind: str) -> tuple[pl.Expr, str]:
         listed = ", ".join(str(item) for item in rule.in_)
         return pl.any_horizontal(tests), f"allowed: {listed}"
     if rule.is_ is not None:
-        wanted = {True: "yes", False: "no"}.get(rule.is_, rule.is_)  # type: ignore[call-overload]
+        wanted = ("no", "yes")[rule.is_] if isinstance(rule.is_, bool) else rule.is_
         return _same(value, rule.is_, kind), f"must be {wanted}"
     tests, words = [], []
     if rule.min is not None:

