@@ -67,7 +67,7 @@ def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> li
         import great_expectations as gx
 
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+        context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_sql(
             "warehouse", connection_string="duckdb:///:memory:", kwargs=_lend(connection)
         )
@@ -157,7 +157,7 @@ def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
 
-    class Buffered(duckdb_engine.CursorWrapper):  # type: ignore[misc]
+    class Buffered(duckdb_engine.CursorWrapper):
         def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
             super().execute(statement, parameters, context)
             cursor = self._CursorWrapper__c
@@ -177,7 +177,7 @@ def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         def fetchall(self) -> list[Any]:
             return list(self._rows)
 
-    class Lent(duckdb_engine.ConnectionWrapper):  # type: ignore[misc]
+    class Lent(duckdb_engine.ConnectionWrapper):
         def cursor(self) -> Buffered:
             return Buffered(self._ConnectionWrapper__c, self)
 

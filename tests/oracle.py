@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -535,9 +536,9 @@ class Verdict:
         of = part["of"]
         if row["clinic_id"] != self.clinic:
             return False
-        if of == self.row["_feed"] and of in ("sessions", "dispenses"):
-            if row[contracts()[of].id_column] == self.row["_id"]:
-                return False
+        itself = of == self.row["_feed"] and row[contracts()[of].id_column] == self.row["_id"]
+        if itself and of in ("sessions", "dispenses"):
+            return False
         if of == "sessions" and row["status"] != "completed":
             return False
         link = link_of(part)
@@ -638,7 +639,7 @@ def largest(times: Sequence[datetime], start: datetime, end: datetime, rule: Row
     marks = [start] * (ends in ("both", "start")) + list(times) + [end] * (ends in ("both", "end"))
     if not times:
         return None
-    gaps = [minutes(b - a) for a, b in zip(marks, marks[1:], strict=False)]
+    gaps = [minutes(b - a) for a, b in pairwise(marks)]
     return max(gaps, default=0.0)
 
 

@@ -37,7 +37,7 @@ def sometimes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn) -> World:  # noqa: C901
     """A network of two clinics in two zones, seen at one instant."""
     facts: dict[str, list[Row]] = {feed: [] for feed in contracts()}
     for clinic, zone in ZONES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -32,7 +33,7 @@ class Clinic:
     style: str
     carelessness: int
 
-    def written(self, at_utc: NDArray[np.datetime64]) -> NDArray[np.str_]:
+    def written(self, at_utc: NDArray[Any]) -> NDArray[np.str_]:
         """Instants as the clinic's system writes them, to the minute; NaT is empty."""
         texts = np.full(at_utc.shape, "", dtype="<U25")
         known = ~np.isnat(at_utc)
@@ -49,7 +50,7 @@ class Clinic:
         texts[known] = local
         return texts
 
-    def offset_minutes(self, at_utc: NDArray[np.datetime64]) -> Minutes:
+    def offset_minutes(self, at_utc: NDArray[Any]) -> Minutes:
         """Offset from UTC of each instant, looked up by the day."""
         days, index = np.unique(at_utc.astype("datetime64[D]"), return_inverse=True)
         zone = ZoneInfo(self.zone)
@@ -57,14 +58,15 @@ class Clinic:
         found = [int(_offset(at, zone).total_seconds()) // 60 for at in noon]
         return np.array(found, dtype=np.int64)[index]
 
-    def instants(
-        self, days: NDArray[np.datetime64], minute_of_day: Minutes
-    ) -> NDArray[np.datetime64]:
+    def instants(self, days: NDArray[Any], minute_of_day: Minutes) -> NDArray[Any]:
         """UTC instants of a minute of local days; the network is open by day only, when clocks
         never change."""
         noon = days.astype("datetime64[m]") + np.timedelta64(18 * 60, "m")
         offsets = self.offset_minutes(noon).astype("timedelta64[m]")
-        return days.astype("datetime64[m]") + minute_of_day.astype("timedelta64[m]") - offsets
+        moments: NDArray[Any] = (
+            days.astype("datetime64[m]") + minute_of_day.astype("timedelta64[m]") - offsets
+        )
+        return moments
 
 
 def network_clinics(count: int) -> list[Clinic]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.demo.calendar import LAST_DAY, Clinic
 
-Array = NDArray[np.generic]
-Table = dict[str, NDArray[np.generic]]
+Table = dict[str, NDArray[Any]]
 
 # Six infusions, then further ones at growing distance; days from the first. No more than three
 # lie within seven days.

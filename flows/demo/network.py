@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from checks.contract import contract
 from flows.demo.calendar import LAST_DAY, STATES, Clinic, end_of_last_day, network_clinics
 from flows.demo.care import Care, Table, give_care
 from flows.demo.plants import Planting, Truth, plant
 
+Column = NDArray[Any]
 MARKER = ".keel-demo"
 NIGHTS = 6
 _EVENT = {"sessions": "started_at", "doses": "started_at", "vitals": "measured_at",
@@ -143,7 +146,7 @@ def _frame(feed: str, table: Table, care: Care) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _night_of(feed: str, table: Table, care: Care, nights: list[object]) -> np.ndarray:
+def _night_of(feed: str, table: Table, care: Care, nights: list[date]) -> Column:
     """Which night brings each row; one reading in fifty comes a night late."""
     if feed == "patients":
         return np.zeros(len(table["patient_id"]), dtype=int)
@@ -157,13 +160,13 @@ def _night_of(feed: str, table: Table, care: Care, nights: list[object]) -> np.n
     return np.asarray(night)
 
 
-def _left_out(table: Table) -> np.ndarray:
+def _left_out(table: Table) -> Column:
     size = len(next(iter(table.values())))
     return np.asarray(table.get("left_out", np.zeros(size, dtype=bool)))
 
 
 def _spoiled(
-    frame: pl.DataFrame, feed: str, chosen: np.ndarray, planting: Planting, file: str
+    frame: pl.DataFrame, feed: str, chosen: Column, planting: Planting, file: str
 ) -> pl.DataFrame:
     """Write unreadable or impossible values over good ones, and note file and row number."""
     positions = np.cumsum(chosen)
@@ -186,17 +189,16 @@ def _miswritten(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(chair=pl.when(wrong).then(pl.lit("99")).otherwise(pl.col("chair")))
 
 
-def _corrections(frame: pl.DataFrame, delivered: np.ndarray, night: object) -> pl.DataFrame:
+def _corrections(frame: pl.DataFrame, delivered: Column, night: date) -> pl.DataFrame:
     first = frame.filter(pl.Series(delivered == 0))
     return first.filter(pl.int_range(pl.len()) % 40 == 11).with_columns(
         extracted_at=pl.lit(_extracted(night))
     )
 
 
-def _extracted(night: object) -> str:
+def _extracted(night: date) -> str:
     """Exports are taken early the next morning."""
-    assert hasattr(night, "isoformat")
-    return f"{np.datetime64(night.isoformat()) + 1}T11:00:00Z"
+    return f"{night + timedelta(days=1)}T11:00:00Z"
 
 
 def _write(frame: pl.DataFrame, folder: Path, name: str, file_format: str) -> None:

@@ -21,7 +21,7 @@ def trend(months: list[Row]) -> str:
          "high": row["high"]}
         for row in drawn
     ]  # fmt: skip
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = alt.Chart(alt.InlineData(values)).encode(
         x=alt.X("month:T", title=None, axis=alt.Axis(format="%b %Y", tickCount=len(drawn),
                                                     grid=False))
     )  # fmt: skip
@@ -48,7 +48,7 @@ def clinics(found: list[Row]) -> str:
     if not values:
         return ""
     order = [value["clinic"] for value in values]
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = alt.Chart(alt.InlineData(values)).encode(
         y=alt.Y("clinic:N", sort=order, title=None, axis=alt.Axis(labelLimit=220))
     )
     axis = alt.Axis(format="%", title="compliant sessions", tickCount=5)
