@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from checks.contract import Column, ColumnType, Contract, Expectation, contracts
+from checks.contract import Column, ColumnType, Contract, Expectation, Kind, contracts
 from checks.quarantine import TYPE_WORDS, bounds_words
 
 _TYPES: Mapping[ColumnType, str] = {
@@ -19,6 +19,25 @@ _TYPES: Mapping[ColumnType, str] = {
     "time": "time of day",
 }  # fmt: skip
 _PHI = {"none": "", "identifier": "pseudonymous", "direct": "direct"}
+_FAILS: Mapping[Kind, str] = {
+    "type": "{0} cannot be read as {type}",
+    "required": "{0} is empty",
+    "unique": "{0} stands twice in one file, with different contents",
+    "closed_set": "{0} is not one of {listed}",
+    "suggested_set": "{0} is not one of {listed}",
+    "range": "{0} is not {bounds}",
+    "order": "{0} is {order} than {1}",
+    "reference": "{0} names no `{column}` of {feed}",
+    "volume": "the file has fewer than {least_share:.0%} of the rows of the full export before it",
+}
+_HEADINGS = (
+    ("quarantine", "What quarantines a row",
+     "Besides a local time that does not exist or came twice, and a row of another clinic than its "
+     "folder's. A row that says `deleted` = true needs only its id."),
+    ("block", "What blocks a file",
+     "In a feed that is delivered in full, nothing of such a file is loaded."),
+    ("warn", "What warns", "Such rows are loaded and counted."),
+)  # fmt: skip
 _WRITTEN = (
     "<!-- Written by `python -m checks.reference` from the feed's contract: change that. -->\n"
 )
@@ -58,18 +77,19 @@ def page(contract: Contract) -> str:
         "A file's header, for copying:\n",
         f"```csv\n{header}\n```\n",
     ]
-    for severity, title, text in (
-        ("quarantine", "What quarantines a row", "Besides a local time that does not exist or "
-         "came twice, and a row of another clinic than its folder's. A row that says `deleted` = "
-         "true needs only its id."),
-        ("block", "What blocks a file", "Nothing of such a file is loaded."),
-        ("warn", "What warns", "Such rows are loaded and counted."),
-    ):  # fmt: skip
-        listed = [e for e in contract.expectations if e.severity == severity]
+    for severity, title, text in _HEADINGS:
+        listed = [e for e in contract.expectations if _heading(e) == severity]
         if listed:
             lines = "\n".join(_line(contract, expectation) for expectation in listed)
             parts += [f"## {title}\n", f"{text}\n", f"{lines}\n"]
     return "\n".join(parts)
+
+
+def _heading(expectation: Expectation) -> str | None:
+    """Under which heading an expectation stands; None when no night evaluates it."""
+    if expectation.kind == "volume":
+        return "block"
+    return expectation.severity if expectation.kind in _FAILS else None
 
 
 def _index(held: Mapping[str, Contract]) -> str:
@@ -111,42 +131,20 @@ def _values(column: Column) -> str:
 
 
 def _line(contract: Contract, expectation: Expectation) -> str:
-    names = " and ".join(f"`{name}`" for name in expectation.columns)
-    allowed = f" in more than {expectation.share:.0%} of rows" if expectation.share else ""
-    return f"- `{expectation.id}`: {names}{' ' if names else ''}{_what(contract, expectation)}{allowed}"
-
-
-def _what(contract: Contract, expectation: Expectation) -> str:
-    """What fails the expectation, after its columns' names."""
+    """What fails the expectation, with its id."""
+    names = [f"`{name}`" for name in expectation.columns]
+    column = contract.column(expectation.columns[0]) if names else None
     values = expectation.parameters
-    column = contract.column(expectation.columns[0]) if expectation.columns else None
-    match expectation.kind:
-        case "type":
-            assert column is not None
-            return f"cannot be read as {TYPE_WORDS[column.type]}"
-        case "required":
-            return "is empty"
-        case "unique":
-            return "stands twice in one file, with different contents"
-        case "closed_set" | "suggested_set":
-            return "is not one of " + ", ".join(f"`{value}`" for value in values["value_set"])
-        case "range":
-            assert column is not None
-            return f"is not {bounds_words(values, column.unit)}"
-        case "order":
-            return (
-                "are in the wrong order: the first must not be earlier than the second"
-                if (values.get("or_equal"))
-                else "are in the wrong order: the first must be later than the second"
-            )
-        case "reference":
-            return f"names no `{values['column']}` of {values['feed']}"
-        case "volume":
-            return f"fewer than {values['least_share']:.0%} of the rows that came before"
-        case "freshness":
-            return f"no row newer than {values['most_days']} days"
-        case "missingness":
-            return f"a column's share of empty fields rose by more than {values['most_rise']:.0%}"
+    said = _FAILS[expectation.kind].format(
+        *names,
+        **values,
+        type=TYPE_WORDS[column.type] if column else "",
+        listed=", ".join(f"`{value}`" for value in values.get("value_set", ())),
+        bounds=bounds_words(values, column.unit if column else None),
+        order="earlier" if values.get("or_equal") else "not later",
+    )
+    allowed = f", in more than {expectation.share:.0%} of the rows" if expectation.share else ""
+    return f"- `{expectation.id}`: {said}{allowed}"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -99,8 +99,14 @@ def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) ->
 def _partition(texts: pa.Table, rows: pa.Table, first: int) -> pa.Table:
     """A partition's rows, each with its subject's texts."""
     at = pa.array(rows["place"].to_numpy() - first, pa.int32())
-    columns = {
-        name: pa.DictionaryArray.from_arrays(at, texts[name].combine_chunks()) for name in _TEXTS
-    }
+    columns = {name: _repeated(texts[name].combine_chunks(), at) for name in _TEXTS}
     columns |= {name: rows[name].combine_chunks() for name in rows.column_names if name != "place"}
     return pa.table({name: columns[name] for name in _COLUMNS})
+
+
+def _repeated(texts: pa.Array, at: pa.Array) -> pa.DictionaryArray:
+    """Texts by their place. No text stands in the dictionary twice: for each one that does, Arrow
+    writes stray bytes of memory into the file.
+    """
+    encoded = texts.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(at), encoded.dictionary)
