@@ -41,7 +41,8 @@ def validate(
 ) -> list[CheckResult]:
     """Hold the typed rows of a relation to their contract's expectations about single rows.
 
-    Withdrawals are left out: they need only their id. Raises RuntimeError when an expectation
+    Withdrawals are left out: they need only their id. Not to be called within a transaction, which
+    Great Expectations' look at the catalogue would abort. Raises RuntimeError when an expectation
     could not be evaluated, which is a fault of Keel and not of the data.
     """
     wanted = [e for e in contract.expectations if e.kind in ABOUT_ONE_ROW]
@@ -63,13 +64,13 @@ def validate(
 
 
 def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> list[Any]:
-    with _quiet():
+    with _quiet(), _lent(connection) as lent:
         import great_expectations as gx
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_sql(
-            "warehouse", connection_string="duckdb:///:memory:", kwargs=_lend(connection)
+            "warehouse", connection_string="duckdb:///:memory:", kwargs=lent
         )
         asset = source.add_table_asset(_VIEW, table_name=_VIEW)
         batch = asset.add_batch_definition_whole_table("night").get_batch()
@@ -147,12 +148,13 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+@contextmanager
+def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Engine arguments that make SQLAlchemy use our connection and no other.
 
     Great Expectations reads a cursor after giving its connection back to the pool, which DuckDB's
-    cursors do not survive: every result is read at execute(). Transactions stay the owner's, and
-    the pool closes nothing.
+    cursors do not survive: every result is read at execute(). The pool begins, ends and closes
+    nothing. It keeps its objects for as long as the process lives: they are left empty.
     """
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
@@ -179,11 +181,26 @@ def _lend(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
     class Lent(duckdb_engine.ConnectionWrapper):
         def cursor(self) -> Buffered:
-            return Buffered(self._ConnectionWrapper__c, self)
+            made = Buffered(self._ConnectionWrapper__c, self)
+            loans.append(made)
+            return made
 
         def begin(self) -> None:
-            """The owner's transaction goes on around the validation."""
+            """The owner's business, like the rest."""
 
         commit = rollback = close = begin
 
-    return {"creator": lambda: Lent(connection), "poolclass": StaticPool}
+    loans: list[Any] = []
+
+    def lend() -> Lent:
+        made = Lent(connection)
+        loans.append(made)
+        return made
+
+    try:
+        yield {"creator": lend, "poolclass": StaticPool}
+    finally:
+        for loan in loans:
+            loan.__dict__.clear()
+        loans.clear()
+        del connection
