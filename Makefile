@@ -25,7 +25,7 @@ test-long: env
 	$(BIN)/python -m pytest -m long
 
 faults: env
-	$(BIN)/python -m pytest tests/faults -m "long or not long"
+	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
 
 lint: env
 	$(BIN)/ruff check .

@@ -5,12 +5,15 @@ One validation per feed and night. Results carry counts, never a value of a cell
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract, Expectation
@@ -148,6 +151,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@cache
+def _forget_at_exit(module: ModuleType) -> None:
+    """Next to Great Expectations, duckdb_engine's names outlive the interpreter, and DuckDB then
+    writes dozens of lines about leaks to stderr.
+    """
+    atexit.register(vars(module).clear)
+
+
 @contextmanager
 def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Engine arguments that make SQLAlchemy use our connection and no other.
@@ -159,12 +170,15 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
 
+    _forget_at_exit(duckdb_engine)
+
     class Buffered(duckdb_engine.CursorWrapper):
         def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
             super().execute(statement, parameters, context)
             cursor = self._CursorWrapper__c
-            self._description = cursor.description
-            self._rows = iter(cursor.fetchall() if self._description else [])
+            described = cursor.description or []
+            self._description = [(name, str(kind), *rest) for name, kind, *rest in described]
+            self._rows = iter(cursor.fetchall() if described else [])
 
         @property
         def description(self) -> Any:
@@ -201,6 +215,5 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
         yield {"creator": lend, "poolclass": StaticPool}
     finally:
         for loan in loans:
-            loan.__dict__.clear()
-        loans.clear()
+            vars(loan).update(dict.fromkeys(vars(loan)))
         del connection

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -85,8 +86,9 @@ def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) ->
         params=parameters,
     ).to_arrow_table()
     places = rows["place"].to_numpy()
-    for partition in chunk:
-        first, last = places.searchsorted([partition.start, partition.end])
+    bounds = np.array([*(partition.start for partition in chunk), end], places.dtype)
+    cuts = places.searchsorted(bounds)
+    for partition, first, last in zip(chunk, cuts, cuts[1:], strict=False):
         own = texts.slice(partition.start - start, partition.end - partition.start)
         part = _partition(own, rows.slice(first, last - first), partition.start)
         target = folder / f"clinic_id={quote(partition.clinic_id, safe='')}"

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,6 +31,7 @@ CURRENT = "current"
 RESULTS = "results.duckdb"
 _RUN = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
 _LEFT_OVER = re.compile(rf"\.(current\.)?{_RUN.pattern}\.tmp")
+_FLUSHED_AT_ONCE = 16
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
@@ -112,9 +114,13 @@ def _sweep(publish: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Everything is on the disk before it is given its name."""
-    for path in [*folder.rglob("*"), folder]:
-        _sync(path)
+    """Everything is on the disk before it is given its name.
+
+    Together, since a disk takes many small files at once almost as fast as one.
+    """
+    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
+        for _ in pool.map(_sync, [*folder.rglob("*"), folder]):
+            pass
 
 
 def _sync(path: Path) -> None:

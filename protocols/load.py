@@ -163,7 +163,9 @@ def _check_versions(protocols: Sequence[Protocol]) -> None:
 
 
 def _explain(name: str, document: Document, error: ValidationError) -> NoReturn:
-    first = error.errors()[0]
+    problems = error.errors()
+    misnamed = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    first = (misnamed or problems)[0]
     path = tuple(
         part for part in first["loc"]
         if part not in ("value", "elapsed", "occurrence", "cadence", "rate", "change", "response")

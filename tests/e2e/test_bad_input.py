@@ -100,53 +100,62 @@ def _unknown_clinic(folder: Path) -> Path:
 
 
 def _missing_column(folder: Path) -> Path:
-    path = _first_clinic(folder) / "sessions_bad.csv"
+    path = _first_clinic(folder) / "sessions_without_column.csv"
     path.write_text(f"session_id,patient,program,status\ns1,{CANARY},iv_ketamine,completed\n")
     return path
 
 
 def _not_csv(folder: Path) -> Path:
-    path = _first_clinic(folder) / "sessions_bad.csv"
+    path = _first_clinic(folder) / "sessions_no_csv.csv"
     path.write_bytes(b"PK\x03\x04\x00\xff\xfe" + CANARY.encode() + bytes(range(256)))
     return path
 
 
 def _ragged(folder: Path) -> Path:
-    path = _first_clinic(folder) / "sessions_bad.csv"
+    path = _first_clinic(folder) / "sessions_ragged.csv"
     path.write_text(SESSIONS + f"s1,p1,iv_ketamine,completed,2026-01-01T00:00:00Z,{CANARY}\n")
     return path
 
 
-@pytest.mark.parametrize("spoil", [_unknown_clinic, _missing_column, _not_csv, _ragged])
-def test_a_bad_file_is_blocked_and_the_rest_is_published(tmp_path: Path, spoil: object) -> None:
-    good, bad = tmp_path / "good", tmp_path / "bad"
-    as_of = small_network(good)
-    small_network(bad)
-    path = spoil(bad)  # type: ignore[operator]
-    assert run(good, as_of).returncode == 0
-    done = run(bad, as_of)
+def _empty(folder: Path) -> Path:
+    path = _first_clinic(folder) / "sessions_empty.csv"
+    path.write_bytes(b"")
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Sizes of a network's marts when nothing is wrong."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert run(folder, small_network(folder)).returncode == 0
+    return {name: len(rows) for name, rows in marts(folder).items()}
+
+
+def test_bad_files_are_blocked_and_the_rest_is_published(
+    tmp_path: Path, undisturbed: dict[str, int]
+) -> None:
+    as_of = small_network(tmp_path)
+    spoilt = (_unknown_clinic, _missing_column, _not_csv, _ragged, _empty)
+    paths = [spoil(tmp_path) for spoil in spoilt]
+    done = run(tmp_path, as_of)
     assert done.returncode == 5, done.stderr
-    assert CANARY not in done.stderr + done.stdout and "Traceback" not in done.stderr
-    assert path.name in done.stdout + done.stderr
-    expected, got = marts(good), marts(bad)
-    assert {name: len(rows) for name, rows in got.items()} == {
-        name: len(rows) for name, rows in expected.items()
-    }
+    said = done.stdout + done.stderr
+    assert CANARY not in said and "Traceback" not in said
+    for path in paths:
+        (line,) = [line for line in said.splitlines() if f"{path.parent.name}/{path.name}" in line]
+        assert "blocked" in line and "mend" in line
+    assert {name: len(rows) for name, rows in marts(tmp_path).items()} == undisturbed
 
 
-def test_a_file_of_an_unknown_feed_is_told_and_the_rest_is_published(tmp_path: Path) -> None:
+def test_an_unknown_feed_is_told_and_a_file_without_rows_is_a_delivery(tmp_path: Path) -> None:
     as_of = small_network(tmp_path)
     path = _unknown_feed(tmp_path)
-    done = run(tmp_path, as_of)
-    assert path.name in done.stdout + done.stderr
-    assert "sessions" in done.stdout + done.stderr
-    assert (tmp_path / "published" / "current").exists()
-
-
-def test_a_file_without_rows_is_a_delivery(tmp_path: Path) -> None:
-    as_of = small_network(tmp_path)
     (_first_clinic(tmp_path) / "sessions_2026-01-01.csv").write_text(SESSIONS)
-    assert run(tmp_path, as_of).returncode == 0
+    done = run(tmp_path, as_of)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if path.name in line]
+    assert "did you mean sessions?" in line
+    assert (tmp_path / "published" / "current").exists()
 
 
 def test_a_second_run_at_the_same_time_is_turned_away(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 import signal
@@ -16,6 +17,7 @@ from tests.e2e.networks import command, keel, marts, nightly, small_network
 STAGES = ("land", "load", "judge", "publish")
 KILLS_PER_STAGE = 5
 SEED = 20261123
+LOG = logging.getLogger(__name__)
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +38,23 @@ def _stage_seconds(folder: Path, as_of: str) -> dict[str, float]:
     return {stage: float(seconds[stage]) for stage in STAGES}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "kills"),
+    [
+        *((stage, 1) for stage in STAGES),
+        *(pytest.param(stage, KILLS_PER_STAGE, marks=pytest.mark.long) for stage in STAGES),
+    ],
+)
 def test_killed_at_any_moment_and_run_again(
     stage: str,
+    kills: int,
     undisturbed: tuple[Path, str, dict[str, float]],
     tmp_path: Path,
-    record_property: pytest.RecordProperty,  # type: ignore[name-defined]
 ) -> None:
     reference, as_of, seconds = undisturbed
     expected = marts(reference)
-    chance = random.Random(f"{SEED}-{stage}")
-    for attempt in range(KILLS_PER_STAGE):
+    chance = random.Random(f"{SEED}-{stage}-{kills}")
+    for attempt in range(kills):
         folder = tmp_path / f"{attempt}"
         folder.mkdir()
         shutil.copytree(reference / "landing", folder / "landing", copy_function=shutil.copy2)
@@ -54,7 +62,7 @@ def test_killed_at_any_moment_and_run_again(
         shutil.copy2(reference / "warehouse" / "pseudonym.key", folder / "warehouse")
         delay = chance.uniform(0, seconds[stage])
         moment = _kill_in(stage, delay, nightly(folder, as_of))
-        record_property("killed", f"{stage} + {delay:.3f} s: {moment}")
+        LOG.info("%s + %.3f s: %s", stage, delay, moment)
         again = keel(*nightly(folder, as_of))
         assert again.returncode == 0, again.stderr
         assert marts(folder) == expected, f"killed {delay:.3f} s into {stage}"

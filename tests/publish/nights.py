@@ -79,7 +79,7 @@ class Nights(Network):
         minutes: int = 40,
         **more: str,
     ) -> tuple[dict[str, str], dict[str, str] | None]:
-        """A session of 80 kg from 10:00, and its dose."""
+        """A session of 80 kg from 10:00, and its dose, extracted together."""
         session = {
             "session_id": name, "patient_id": patient, "program": "iv_ketamine",
             "status": "completed", "started_at": f"{day}T10:00",
@@ -90,6 +90,7 @@ class Nights(Network):
             given = {
                 "dose_id": f"{name}-d", "session_id": name, "patient_id": patient,
                 "drug": "ketamine", "amount_mg": str(dose), "started_at": f"{day}T10:00",
+                "extracted_at": more.get("extracted_at", ""),
             }  # fmt: skip
         return session, given
 
