@@ -165,7 +165,8 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
 
     Great Expectations reads a cursor after giving its connection back to the pool, which DuckDB's
     cursors do not survive: every result is read at execute(). The pool begins, ends and closes
-    nothing. It keeps its objects for as long as the process lives: they are left empty.
+    nothing. It keeps its objects for as long as the process lives: they are left empty, and types
+    are told by name, for DuckDB writes about its own that are left at exit.
     """
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
@@ -176,9 +177,10 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
         def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
             super().execute(statement, parameters, context)
             cursor = self._CursorWrapper__c
-            described = cursor.description or []
-            self._description = [(name, str(kind), *rest) for name, kind, *rest in described]
-            self._rows = iter(cursor.fetchall() if described else [])
+            self._description = cursor.description and [
+                (name, str(kind), *rest) for name, kind, *rest in cursor.description
+            ]
+            self._rows = iter(cursor.fetchall() if self._description else [])
 
         @property
         def description(self) -> Any:

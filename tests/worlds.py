@@ -106,7 +106,8 @@ def _session(draw: st.DrawFn, facts: dict[str, list[Row]], clinic: str, session:
         facts["doses"].append(
             row(
                 "doses", clinic, dose_id=f"{session}-{number}", session_id=session,
-                patient_id=patient, drug=draw(st.sampled_from(["ketamine", "ketamine", "midazolam"])),
+                patient_id=patient,
+                drug=draw(st.sampled_from(["ketamine", "ketamine", "midazolam"])),
                 amount_mg=draw(st.sampled_from([20.0, 40.0])), started_at=draw(near(start)),
                 ended_at=draw(sometimes(st.just(end))),
                 devices=draw(sometimes(st.integers(1, 2))),
@@ -137,7 +138,8 @@ def _outcome(draw: st.DrawFn, clinic: str, name: str) -> Row:
 def _dispense(draw: st.DrawFn, clinic: str, name: str) -> Row:
     return row(
         "dispenses", clinic, dispense_id=name, patient_id=draw(st.sampled_from(["p1", "p2"])),
-        drug="ketamine", form="troche", strength_mg=100.0, quantity=draw(st.sampled_from([4.0, 8.0])),
+        drug="ketamine", form="troche", strength_mg=100.0,
+        quantity=draw(st.sampled_from([4.0, 8.0])),
         days_supply=draw(st.integers(1, 20)), dispensed_at=draw(instants()),
     )  # fmt: skip
 
@@ -146,7 +148,8 @@ def _contact(draw: st.DrawFn, clinic: str, name: str) -> Row:
     at = draw(instants())
     return row(
         "contacts", clinic, contact_id=name, patient_id=draw(st.sampled_from(["p1", "p2"])),
-        kind=draw(st.sampled_from(["integration", "crisis"])), scheduled_at=draw(sometimes(st.just(at))),
+        kind=draw(st.sampled_from(["integration", "crisis"])),
+        scheduled_at=draw(sometimes(st.just(at))),
         started_at=draw(sometimes(st.just(at + STEP))),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Every protocol of the library does what its worked examples say, and each rule is shown failing."""
+"""Every protocol of the library does what its worked examples say; each rule is shown failing."""
 
 from __future__ import annotations
 
