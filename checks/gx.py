@@ -206,10 +206,10 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
 
         commit = rollback = close = begin
 
-    loans: list[Any] = []
+    owned, loans = [connection], list[Any]()
 
     def lend() -> Lent:
-        made = Lent(connection)
+        made = Lent(owned[0])
         loans.append(made)
         return made
 
@@ -218,4 +218,4 @@ def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     finally:
         for loan in loans:
             vars(loan).update(dict.fromkeys(vars(loan)))
-        del connection
+        owned.clear()

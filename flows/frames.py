@@ -18,7 +18,7 @@ from protocols.facts import Facts, empty_frame
 from protocols.model import Protocol, Rule
 from protocols.times import INSTANT
 
-BUCKET_SUBJECTS = 250_000
+BUCKET_SUBJECTS = 125_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
 

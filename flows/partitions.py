@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -45,6 +45,10 @@ def write_verdicts(warehouse: Warehouse, folder: Path) -> int:
         "(SELECT subject_no, clinic_id, subject_kind, subject_id, protocol, protocol_version, "
         "strftime(local_date, '%Y-%m') AS month FROM marts.subjects) ORDER BY place"
     )
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE rule_ranks AS SELECT rule_no, rule_id, "
+        "(dense_rank() OVER (ORDER BY rule_id) - 1)::INTEGER AS rule FROM marts.rules"
+    )
     try:
         partitions = [
             _Partition(*row)
@@ -56,6 +60,7 @@ def write_verdicts(warehouse: Warehouse, folder: Path) -> int:
         return sum(_write_chunk(warehouse, folder, chunk) for chunk in _chunks(partitions))
     finally:
         db.execute("DROP TABLE placed")
+        db.execute("DROP TABLE rule_ranks")
 
 
 def _chunks(partitions: list[_Partition]) -> Iterator[list[_Partition]]:
@@ -72,25 +77,27 @@ def _chunks(partitions: list[_Partition]) -> Iterator[list[_Partition]]:
 
 def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) -> int:
     start, end = chunk[0].start, chunk[-1].end
+    within = "WHERE place >= $start AND place < $end"
     parameters = {"start": start, "end": end}
     warehouse.db.complete()
     texts = warehouse.db.sql(
-        f"SELECT {', '.join(_TEXTS)} FROM placed WHERE place >= $start AND place < $end "
-        "ORDER BY place",
-        params=parameters,
+        f"SELECT {', '.join(_TEXTS)} FROM placed {within} ORDER BY place", params=parameters
     ).to_arrow_table()
     rows = warehouse.db.sql(
-        "SELECT place, rule_id, status::VARCHAR AS status, observed, waived FROM marts.verdicts "
-        "JOIN placed USING (subject_no) JOIN (SELECT rule_no, rule_id FROM marts.rules) "
-        "USING (rule_no) WHERE place >= $start AND place < $end ORDER BY place, rule_id",
+        "SELECT place, rule, status, observed, waived FROM marts.verdicts "
+        f"JOIN (SELECT subject_no, place FROM placed {within}) USING (subject_no) "
+        "JOIN rule_ranks USING (rule_no) ORDER BY place, rule",
         params=parameters,
     ).to_arrow_table()
+    rules = warehouse.db.sql(
+        "SELECT DISTINCT rule, rule_id FROM rule_ranks ORDER BY rule"
+    ).to_arrow_table()["rule_id"]
     places = rows["place"].to_numpy()
     bounds = np.array([*(partition.start for partition in chunk), end], places.dtype)
     cuts = places.searchsorted(bounds)
     for partition, first, last in zip(chunk, cuts, cuts[1:], strict=False):
         own = texts.slice(partition.start - start, partition.end - partition.start)
-        part = _partition(own, rows.slice(first, last - first), partition.start)
+        part = _table(own, rows.slice(first, last - first), partition.start, rules)
         target = folder / f"clinic_id={quote(partition.clinic_id, safe='')}"
         target = target / f"month={partition.month}"
         target.mkdir(parents=True)
@@ -98,11 +105,14 @@ def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) ->
     return len(rows)
 
 
-def _partition(texts: pa.Table, rows: pa.Table, first: int) -> pa.Table:
-    """A partition's rows, each with its subject's texts."""
+def _table(texts: pa.Table, rows: pa.Table, first: int, rules: pa.ChunkedArray) -> pa.Table:
+    """A partition's rows, each with its subject's and its rule's texts."""
     at = pa.array(rows["place"].to_numpy() - first, pa.int32())
     columns = {name: _repeated(texts[name].combine_chunks(), at) for name in _TEXTS}
-    columns |= {name: rows[name].combine_chunks() for name in rows.column_names if name != "place"}
+    status = rows["status"].combine_chunks()
+    columns["rule_id"] = _named(rows["rule"].to_numpy(), rules.combine_chunks())
+    columns["status"] = _named(status.indices.to_numpy(), status.dictionary)
+    columns["observed"], columns["waived"] = rows["observed"], rows["waived"]
     return pa.table({name: columns[name] for name in _COLUMNS})
 
 
@@ -112,3 +122,11 @@ def _repeated(texts: pa.Array, at: pa.Array) -> pa.DictionaryArray:
     """
     encoded = texts.dictionary_encode()
     return pa.DictionaryArray.from_arrays(encoded.indices.take(at), encoded.dictionary)
+
+
+def _named(codes: np.ndarray[tuple[int], np.dtype[Any]], names: pa.Array) -> pa.DictionaryArray:
+    """Names by their code; only those that occur go into the file."""
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    again = np.zeros(len(names), np.int32)
+    again[used] = np.arange(len(used), dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(again[codes], names.take(pa.array(used)))
