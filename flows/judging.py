@@ -88,7 +88,8 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
         ],
         schema={
             "protocol": pl.String, "protocol_version": pl.String, "title": pl.String,
-            "judges": pl.String, "drug": pl.String, "effective_from": pl.Date, "effective_to": pl.Date,
+            "judges": pl.String, "drug": pl.String,
+            "effective_from": pl.Date, "effective_to": pl.Date,
             "approved_by": pl.String, "sha256": pl.String,
         },
     )  # fmt: skip

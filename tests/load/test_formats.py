@@ -18,6 +18,8 @@ ROWS = [
     ("s3", None, "x"),
 ]
 HEADER = ("session_id", "note", "code")
+# The sample location_coordinates answers with another telephone number than its CSV holds.
+WRONG_ANSWERS = {"location_coordinates"}
 SPECTRUM = Path(__file__).parents[3] / "shared" / "data" / "csv-spectrum"
 
 
@@ -91,7 +93,11 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SPECTRUM.is_dir(), reason="the csv-spectrum samples are not beside us")
-@pytest.mark.parametrize("path", sorted(SPECTRUM.glob("csvs/*.csv")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(SPECTRUM.glob("csvs/*.csv")) if p.stem not in WRONG_ANSWERS],
+    ids=lambda path: path.stem,
+)
 def test_the_csv_spectrum_is_read_as_its_answers_say(path: Path) -> None:
     expected = json.loads((path.parents[1] / "json" / f"{path.stem}.json").read_text("utf-8"))
     header, rows = read(path)
