@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract, Expectation
-from checks.quarantine import ABOUT_ONE_ROW, failing
+from checks.quarantine import ABOUT_ONE_ROW, failing, unread
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,6 +50,7 @@ def validate(
     """
     wanted = [e for e in contract.expectations if e.kind in ABOUT_ONE_ROW]
     flags = [f"{failing(e)} AS {_flag(e)}" for e in wanted if e.kind in _FLAGGED]
+    flags += [f"{unread(name)} AS {_unread_flag(name)}" for name in _required(wanted)]
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {_VIEW} AS SELECT {', '.join(['*', *flags])} "
         f"FROM {relation} WHERE NOT coalesce(deleted, false)"
@@ -89,6 +90,7 @@ def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> li
 
 def _expect(expectation: Expectation) -> Any:
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column
 
     meta = {"keel": expectation.id}
     mostly = 1.0 - expectation.share
@@ -100,7 +102,12 @@ def _expect(expectation: Expectation) -> Any:
                 column=_flag(expectation), value_set=[False], mostly=mostly, meta=meta
             )
         case "required":
-            return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=mostly, meta=meta)
+            return gxe.ExpectColumnValuesToNotBeNull(
+                column=column,
+                row_condition=Column(_unread_flag(column)) == False,  # noqa: E712
+                mostly=mostly,
+                meta=meta,
+            )
         case "closed_set" | "suggested_set":
             allowed = list(values["value_set"])
             return gxe.ExpectColumnValuesToBeInSet(
@@ -138,6 +145,14 @@ def _result(expectation: Expectation, result: Any, rows: int) -> CheckResult:
 
 def _flag(expectation: Expectation) -> str:
     return f"{expectation.columns[0]}__{expectation.kind}_failed"
+
+
+def _required(wanted: list[Expectation]) -> list[str]:
+    return [e.columns[0] for e in wanted if e.kind == "required"]
+
+
+def _unread_flag(column: str) -> str:
+    return f"{column}__unread"
 
 
 @contextmanager

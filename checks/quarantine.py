@@ -32,6 +32,9 @@ TYPE_WORDS = {
 }  # fmt: skip
 
 
+_UNREAD = ("unreadable", "missing_local_time", "ambiguous_local_time", "no_time_zone")
+
+
 def problem_terms(contract: Contract) -> list[tuple[str, str]]:
     """(code, predicate) for everything that quarantines a row, over `resolved` of the typing."""
     alive = "NOT coalesce(deleted, false)"
@@ -59,17 +62,16 @@ def problem_terms(contract: Contract) -> list[tuple[str, str]]:
 
 def _own(contract: Contract, column: Column) -> list[tuple[str, str]]:
     name = f'"{column.name}"'
-    unread = f'"{column.name} unreadable"'
     found: list[tuple[str, str]] = []
     readable = "true"
     if column.type == "timestamp":
         note = f'"{column.name} problem"'
-        codes = ("unreadable", "missing_local_time", "ambiguous_local_time", "no_time_zone")
-        found += [(code, f"{note} = '{code}'") for code in codes]
+        found += [(code, f"{note} = '{code}'") for code in _UNREAD]
         readable = f"{note} IS NULL"
     elif column.type != "text":
-        found.append(("unreadable", unread))
-        readable = f"NOT {unread}"
+        note = f'"{column.name} unreadable"'
+        found.append(("unreadable", note))
+        readable = f"NOT {note}"
     for expectation in contract.expectations:
         if expectation.columns != (column.name,) or expectation.severity != "quarantine":
             continue
@@ -77,7 +79,8 @@ def _own(contract: Contract, column: Column) -> list[tuple[str, str]]:
             expectation.kind
         )
         if code is not None:
-            found.append((code, f"{readable} AND {failing(expectation)}"))
+            fails = f"{name} IS NULL" if code == "missing" else failing(expectation)
+            found.append((code, f"{readable} AND {fails}"))
     if contract.id_column == column.name and not column.required:
         found.append(("missing", f"{name} IS NULL"))
     return found
@@ -87,17 +90,16 @@ def failing(expectation: Expectation) -> str:
     """True for a row that fails, never null; over the typed relation. For kinds about one row.
 
     type, unique: by the row's `_problems`, which is where the text and the whole file were seen.
+    required: what could not be read is null there, but was not empty.
     """
     name = f'"{expectation.columns[0]}"' if expectation.columns else ""
     values = expectation.parameters
     if expectation.kind == "type":
-        codes = ("unreadable", "missing_local_time", "ambiguous_local_time", "no_time_zone")
-        listed = ", ".join(f"'{expectation.columns[0]}: {code}'" for code in codes)
-        return f"list_has_any(_problems, [{listed}])"
+        return unread(expectation.columns[0])
     if expectation.kind == "unique":
         return f"list_contains(_problems, '{expectation.columns[0]}: key_twice')"
     if expectation.kind == "required":
-        return f"{name} IS NULL"
+        return f"({name} IS NULL AND NOT {unread(expectation.columns[0])})"
     if expectation.kind in ("closed_set", "suggested_set"):
         listed = ", ".join(_literal(value) for value in values["value_set"])
         return f"({name} IS NOT NULL AND {name} NOT IN ({listed}))"
@@ -110,6 +112,12 @@ def failing(expectation: Expectation) -> str:
         sign = "<" if values.get("or_equal") else "<="
         return f"coalesce({later}::TIMESTAMPTZ {sign} {earlier}::TIMESTAMPTZ, false)"
     raise ValueError(f"{expectation.kind} is not about one row")
+
+
+def unread(column: str) -> str:
+    """True for a typed row whose text in that column could not be read."""
+    listed = ", ".join(f"'{column}: {code}'" for code in _UNREAD)
+    return f"list_has_any(_problems, [{listed}])"
 
 
 ABOUT_ONE_ROW = frozenset(

@@ -6,14 +6,20 @@ import atexit
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from flows import __version__
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+    from flows.warehouse import Warehouse as OpenWarehouse
 
 app = typer.Typer(
     name="keel",
@@ -156,6 +162,123 @@ def demo(
         )
         code = _run(settings, [], [], None, plain=plain, as_json=as_json)
     raise typer.Exit(code)
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Export files, or folders of them")],
+    time_zone: Annotated[
+        str | None,
+        typer.Option(help="IANA zone of clinics that no clinics file names [default: UTC]"),
+    ] = None,
+    config: Config = None,
+    landing: Landing = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Judge export files without loading them: what is wrong, in which rows, what to do."""
+    with _explained(debug):
+        from dataclasses import asdict
+
+        from flows.checking import check_files, would_be_blocked
+        from flows.settings import load_settings
+
+        settings = load_settings(config, {"landing": landing})
+        checked, notes = check_files(paths, settings, time_zone)
+        if as_json:
+            told = {"files": [asdict(item) for item in checked], "notes": list(notes)}
+            typer.echo(json.dumps(told, indent=2))
+        else:
+            for line in (*(item.words() for item in checked), *notes):
+                typer.echo(line)
+        code = Exit.BLOCKED if would_be_blocked(checked, settings) else Exit.DONE
+    raise typer.Exit(code)
+
+
+batch = typer.Typer(no_args_is_help=True, help="The deliveries and what became of them.")
+app.add_typer(batch, name="batch")
+BatchId = Annotated[str, typer.Argument(help="The batch, as `keel batch list` names it")]
+
+
+@batch.command("list")
+def batch_list(
+    state: Annotated[
+        str | None, typer.Option(help="accepted, partial, blocked, duplicate or withdrawn")
+    ] = None,
+    config: Config = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Every delivery, newest first."""
+    with _explained(debug), _warehouse(config, warehouse) as (opened, _):
+        from flows.batches import list_batches
+
+        found = list_batches(opened, state)
+        if as_json:
+            typer.echo(json.dumps(found, indent=2, default=str))
+        for row in () if as_json else found:
+            counts = f"{row['rows'] or 0:,} rows, {row['quarantined'] or 0:,} quarantined"
+            reason = f": {row['reason']}" if row["reason"] else ""
+            typer.echo(f"{row['batch_id']}  {row['state']:<9}  {row['path']}  {counts}{reason}")
+
+
+@batch.command("show")
+def batch_show(
+    batch_id: BatchId, config: Config = None, warehouse: Warehouse = None, debug: Debug = False
+) -> None:
+    """One delivery, with the rows that are in quarantine and why."""
+    with _explained(debug), _warehouse(config, warehouse) as (opened, _):
+        from flows.batches import show_batch
+
+        typer.echo(json.dumps(show_batch(opened, batch_id), indent=2, default=str))
+
+
+@batch.command("retry")
+def batch_retry(
+    batch_id: BatchId, config: Config = None, warehouse: Warehouse = None, debug: Debug = False
+) -> None:
+    """Try a blocked delivery, or its quarantined rows, again; verdicts follow with the nightly."""
+    with _explained(debug), _warehouse(config, warehouse) as (opened, settings):
+        from flows.batches import retry_batch
+
+        _say_batch(retry_batch(opened, batch_id, settings))
+
+
+@batch.command("withdraw")
+def batch_withdraw(
+    batch_id: BatchId, config: Config = None, warehouse: Warehouse = None, debug: Debug = False
+) -> None:
+    """Take a delivery back, as if it had never come; verdicts follow with the nightly."""
+    with _explained(debug), _warehouse(config, warehouse) as (opened, settings):
+        from flows.batches import withdraw_batch
+
+        _say_batch(withdraw_batch(opened, batch_id, settings))
+
+
+def _say_batch(row: Mapping[str, Any]) -> None:
+    typer.echo(
+        f"{row['batch_id']} is {row['state']}: {row['loaded'] or 0:,} rows loaded, "
+        f"{row['unchanged'] or 0:,} unchanged, {row['quarantined'] or 0:,} quarantined"
+    )
+
+
+@contextmanager
+def _warehouse(
+    config: Path | None, folder: Path | None
+) -> Iterator[tuple[OpenWarehouse, Settings]]:
+    from flows.errors import UsageError
+    from flows.settings import load_settings
+    from flows.warehouse import DATABASE, open_warehouse
+
+    settings = load_settings(config, {"warehouse": folder})
+    if not (settings.warehouse / DATABASE).exists():
+        raise UsageError(
+            f"{settings.warehouse}: no warehouse is there; name it with --warehouse, or run "
+            "`keel nightly` first."
+        )
+    with open_warehouse(settings.warehouse) as opened:
+        yield opened, settings
 
 
 def _run(

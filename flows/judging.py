@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -16,7 +15,7 @@ from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
 from protocols.model import Protocol
 
-_IDENTITY = "concat_ws(chr(31), s.clinic_id, s.subject_kind, s.subject_id, s.protocol, r.rule_id)"
+_IDENTITY = "concat_ws(chr(31), clinic_id, subject_kind, subject_id, protocol, rule_id)"
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,8 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
     rules = rule_table(protocols).with_columns(
         feeds=pl.Series(feeds, dtype=pl.List(pl.String), strict=False)
     )
-    with _registered(warehouse, rules=rules, described=described):
-        warehouse.db.execute("INSERT INTO marts.rules BY NAME SELECT * FROM rules")
-        warehouse.db.execute("INSERT INTO marts.protocols BY NAME SELECT * FROM described")
+    _append(warehouse, "marts.rules", rules)
+    _append(warehouse, "marts.protocols", described)
 
 
 def _waivers(warehouse: Warehouse, run: Run) -> pl.DataFrame:
@@ -162,53 +160,53 @@ def _with_waivers(judgement: Judgement, waived: pl.DataFrame) -> pl.DataFrame:
 
 def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, run: Run) -> None:
     subjects = judgement.subjects.join(subject_statuses(judgement), on="subject_no")
-    open_verdicts = judgement.words.join(verdicts, on=["subject_no", "rule_no"])
-    with _registered(
-        warehouse, bucket_subjects=subjects, bucket_verdicts=verdicts, bucket_open=open_verdicts
-    ):
-        warehouse.db.execute("INSERT INTO marts.subjects BY NAME SELECT * FROM bucket_subjects")
-        warehouse.db.execute("INSERT INTO marts.verdicts BY NAME SELECT * FROM bucket_verdicts")
-        warehouse.db.execute(
-            "INSERT INTO marts.findings BY NAME "
-            "SELECT f.*, coalesce(e.first_found_run, f.run_id) AS first_found_run FROM ("
-            f"SELECT substr(sha256({_IDENTITY}), 1, 20) AS finding_id, s.clinic_id, "
-            "s.subject_kind, s.subject_id, s.session_id, s.patient_id, s.protocol, "
-            "s.protocol_version, r.rule_id, r.severity, r.tier, o.status, o.observed, o.reason, "
-            "s.started_at, o.due_at, o.waived, $run_id AS run_id FROM bucket_open o "
-            "JOIN bucket_subjects s USING (subject_no) JOIN marts.rules r USING (rule_no)"
-            ") f LEFT JOIN earlier e USING (finding_id)",
-            {"run_id": run.run_id},
-        )
+    rules = judgement.rules.select("rule_no", "rule_id", "severity", "tier")
+    found = (
+        judgement.words.join(verdicts, on=["subject_no", "rule_no"])
+        .join(judgement.subjects, on="subject_no")
+        .join(rules, on="rule_no")
+        .with_columns(run_id=pl.lit(run.run_id))
+        .drop("subject_no", "rule_no", "program", "local_date")
+    )
+    _append(warehouse, "marts.subjects", subjects)
+    _append(warehouse, "marts.verdicts", verdicts)
+    _append(
+        warehouse,
+        "marts.findings",
+        found,
+        "SELECT f.*, coalesce(e.first_found_run, f.run_id) AS first_found_run FROM "
+        f"(SELECT substr(sha256({_IDENTITY}), 1, 20) AS finding_id, * FROM frame) f "
+        "LEFT JOIN earlier e USING (finding_id)",
+    )
 
 
 def _insert_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
-    with _registered(warehouse, monthly=rule_monthly(counts)):
-        warehouse.db.execute(
-            "INSERT INTO marts.rule_monthly BY NAME SELECT m.* EXCLUDE (rule_no), r.protocol, "
-            "r.protocol_version, r.rule_id FROM monthly m JOIN marts.rules r USING (rule_no)"
-        )
+    _append(
+        warehouse,
+        "marts.rule_monthly",
+        rule_monthly(counts),
+        "SELECT frame.* EXCLUDE (rule_no), r.protocol, r.protocol_version, r.rule_id "
+        "FROM frame JOIN marts.rules r USING (rule_no)",
+    )
 
 
 def _insert_coverage(warehouse: Warehouse, parts: pl.DataFrame) -> None:
     whole = parts.group_by("clinic_id", "program", "month").agg(
         pl.col("judged", "not_dosed", "uncovered").sum()
     )
-    with _registered(warehouse, covered=whole):
-        warehouse.db.execute("INSERT INTO marts.coverage BY NAME SELECT * FROM covered")
+    _append(warehouse, "marts.coverage", whole)
 
 
-@contextmanager
-def _registered(warehouse: Warehouse, **frames: pl.DataFrame) -> Iterator[None]:
-    """Frames that SQL can name; enums as text."""
-    warehouse.db.complete()
-    try:
-        for name, frame in frames.items():
-            warehouse.db.register(name, frame.with_columns(pl.col(pl.Enum).cast(pl.String)))
-        yield
-    finally:
-        warehouse.db.complete()
-        for name in frames:
-            warehouse.db.unregister(name)
+def _append(
+    warehouse: Warehouse, table: str, frame: pl.DataFrame, select: str = "SELECT * FROM frame"
+) -> None:
+    """Insert a frame by column name; enums as text.
+
+    DuckDB finds `frame` by the name it has here: one that is registered within a transaction stays
+    in memory until the transaction ends.
+    """
+    frame = frame.with_columns(pl.col(pl.Enum).cast(pl.String))
+    warehouse.db.execute(f"INSERT INTO {table} BY NAME {select}")
 
 
 def _summary(warehouse: Warehouse, judged: int) -> JudgingSummary:
