@@ -313,7 +313,7 @@ def _run(
         typer.echo(json.dumps(summary.as_dict(), indent=2))
     else:
         typer.echo(summary.words())
-    if summary.batches.get("blocked", 0):
+    if summary.batches.get("blocked", 0) or summary.refused:
         return Exit.BLOCKED
     if fail_on is not None and summary.breaches(SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
         return Exit.FAIL_ON
@@ -371,6 +371,8 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, CheckError | ProtocolError):
         return str(error), Exit.USAGE
+    if isinstance(error, BrokenPipeError):
+        return "whoever read the output stopped reading.", Exit.FAILURE
     if isinstance(error, OSError):
         where = error.filename or "a file"
         disk = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)

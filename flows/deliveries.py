@@ -19,7 +19,7 @@ from flows.landing import Delivery, Found
 from flows.raw import NETWORK, keep, raw_file
 from flows.runs import Run
 from flows.settings import Settings
-from flows.sources import Unreadable, formats, identifier, opened, suffix_of
+from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
 from flows.sources.foreign import ForeignBatch, convert
 from flows.warehouse import Warehouse
 
@@ -178,7 +178,9 @@ def _keep_file(
         text = formats()[suffix].text_select(db, path, suffix)
         _check_columns(text.header, about["clinic_id"], held)
         known = {*held.names, "clinic_id"}
-        about["unknown_columns"] = [name for name in text.header if name not in known]
+        about["unknown_columns"] = [
+            shown_name(text.header, name) for name in text.header if name not in known
+        ]
         about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
         keep(db, text.sql, target, about)
     except Unreadable as problem:
@@ -214,7 +216,7 @@ def _check_columns(header: tuple[str, ...], clinic_id: str, held: Contract) -> N
     for name in needed:
         if name not in header:
             near = difflib.get_close_matches(name, header, n=1)
-            hint = f"; the nearest is {near[0]}" if near else ""
+            hint = f"; the nearest is {shown_name(header, near[0])}" if near else ""
             raise Unreadable(f"its header has no column {name}{hint}")
 
 

@@ -38,10 +38,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Found:
-    """What a look at the landing folder gave; `notes` are sentences about what was left aside."""
+    """What a look at the landing folder gave; `notes` are sentences about what was left aside,
+    `refused` the data files among that."""
 
     deliveries: tuple[Delivery, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    refused: tuple[str, ...] = field(default=())
 
     @classmethod
     def nothing(cls) -> Found:
@@ -60,6 +62,7 @@ def discover(
     folders = _clinic_folders(settings, clinics, notes)
     unchanged = _ledger(warehouse)
     deliveries: list[Delivery] = []
+    refused: list[str] = []
     seen = 0
     for folder in folders:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -67,7 +70,7 @@ def discover(
                 continue
             seen += 1
             name = f"{folder.name}/{entry.name}"
-            feed = _feed_of(entry, name, notes)
+            feed = _feed_of(entry, name, notes, refused)
             if feed is None or (feeds and feed not in feeds):
                 continue
             status = entry.stat(follow_symlinks=False)
@@ -80,7 +83,7 @@ def discover(
             f"{settings.landing}: no export is there; put files at "
             f"{settings.landing}/<clinic_id>/<feed>.csv, or try `keel demo`."
         )
-    return Found(tuple(deliveries), tuple(notes))
+    return Found(tuple(deliveries), tuple(notes), tuple(refused))
 
 
 def _clinic_folders(settings: Settings, clinics: Sequence[str], notes: list[str]) -> list[Path]:
@@ -104,7 +107,9 @@ def _clinic_folders(settings: Settings, clinics: Sequence[str], notes: list[str]
     return [entry for entry in folders if not clinics or entry.name in (*clinics, NETWORK)]
 
 
-def _feed_of(entry: os.DirEntry[str], relative: str, notes: list[str]) -> str | None:
+def _feed_of(
+    entry: os.DirEntry[str], relative: str, notes: list[str], refused: list[str]
+) -> str | None:
     """The feed that a file's name says, or a note why it is left aside."""
     shown = _shown(relative)
     if not entry.is_file(follow_symlinks=False):
@@ -113,6 +118,7 @@ def _feed_of(entry: os.DirEntry[str], relative: str, notes: list[str]) -> str | 
     clinic = relative.split("/")[0]
     if not _NAME.fullmatch(entry.name) or not (_NAME.fullmatch(clinic) or clinic == NETWORK):
         notes.append(f"{shown}: its name has characters that are refused; rename it.")
+        refused.append(shown)
         return None
     suffix = suffix_of(entry.name)
     if suffix is None:
@@ -123,7 +129,11 @@ def _feed_of(entry: os.DirEntry[str], relative: str, notes: list[str]) -> str | 
     if feed is None:
         near = difflib.get_close_matches(stem.split("_")[0], contracts(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"feeds are {', '.join(contracts())}."
-        notes.append(f"{shown}: its name starts with no feed; {hint}")
+        notes.append(
+            f"{shown}: is left aside, since its name is neither <feed>{suffix} nor "
+            f"<feed>_anything{suffix}; {hint}"
+        )
+        refused.append(shown)
     return feed
 
 

@@ -13,7 +13,7 @@ from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
 from flows.progress import Progress, Silent, Stopwatch
 from flows.publish import publish_run
-from flows.runs import Run, finish_run, start_run
+from flows.runs import Run, finish_run, keep_notes, start_run
 from flows.settings import Settings
 from flows.summary import Summary
 from flows.warehouse import Warehouse, open_warehouse
@@ -55,6 +55,7 @@ class Night:
             self._found = discover(
                 self.settings, self.warehouse, self._only_feeds, self._only_clinics
             )
+            keep_notes(self.warehouse, self.run, self._found.notes)
             land(self.warehouse, self._found, self.run, self.settings)
 
     def load(self, feed: str) -> None:

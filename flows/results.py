@@ -71,7 +71,9 @@ def _published(run: Run) -> dict[str, str]:
         "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
         "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
         "ORDER BY q.batch_no, q.row_number",
-        "ops.foreign_rows": "SELECT * FROM ops.foreign_rows ORDER BY ALL",
+        "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
+        "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
+        "ops.notes": f"SELECT * FROM ops.notes WHERE run_id = {quoted(run.run_id)} ORDER BY ALL",
     }
 
 

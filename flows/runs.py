@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -46,3 +47,11 @@ def finish_run(warehouse: Warehouse, run: Run, state: str) -> None:
             "UPDATE ops.runs SET state = ?, finished_at = ? WHERE run_id = ?",
             [state, datetime.now(UTC), run.run_id],
         )
+
+
+def keep_notes(warehouse: Warehouse, run: Run, notes: Iterable[str]) -> None:
+    """Write down what a run left aside, once however often its landing is tried."""
+    with warehouse.transaction():
+        warehouse.db.execute("DELETE FROM ops.notes WHERE run_id = ?", [run.run_id])
+        for note in notes:
+            warehouse.db.execute("INSERT INTO ops.notes VALUES (?, ?)", [run.run_id, note])

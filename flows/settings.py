@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from checks.contract import contracts
 from flows.errors import UsageError
 
 CONFIG_NAME = "keel.toml"
@@ -69,6 +70,16 @@ class Settings(_Frozen):
     programs: dict[str, str] = Field(default_factory=dict)
     feeds: dict[str, FeedSettings] = Field(default_factory=dict)
     source: tuple[SourceSettings, ...] = ()
+
+    @field_validator("feeds")
+    @classmethod
+    def _known_feeds(cls, value: dict[str, FeedSettings]) -> dict[str, FeedSettings]:
+        for feed in value:
+            if feed not in contracts():
+                near = difflib.get_close_matches(feed, contracts(), n=1)
+                raise ValueError(f"{feed} is no feed; did you mean {near[0]}?" if near else
+                                 f"{feed} is no feed")  # fmt: skip
+        return value
 
     @field_validator("as_of")
     @classmethod
@@ -129,4 +140,5 @@ def _explain(path: Path, error: ValidationError) -> str:
         near = difflib.get_close_matches(str(first["loc"][-1]), Settings.model_fields, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; see `docs/reference/settings.md`."
         return f"{path}: the setting {name} is unknown{hint}"
-    return f"{path}: the setting {name} is not valid: {first['msg'].lower()}."
+    message = first["msg"].removeprefix("Value error, ").lower()
+    return f"{path}: the setting {name} is not valid: {message}."

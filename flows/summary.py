@@ -40,6 +40,7 @@ class Summary:
     breaches_by_severity: Mapping[str, int]
     seconds: Mapping[str, float]
     notes: tuple[str, ...]
+    refused: int
 
     @classmethod
     def of(
@@ -72,6 +73,7 @@ class Summary:
             findings=dict(judged.findings),
             breaches_by_severity=dict(judged.breaches),
             seconds=dict(seconds),
+            refused=len(found.refused),
             notes=(*found.notes, *(note for feed in loaded.values() for note in feed.notes)),
         )
 

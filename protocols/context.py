@@ -73,6 +73,15 @@ def limit_words(value: float) -> str:
     return f"{value:g}"
 
 
+_SIGNS = {
+    " is not null": " charted", " is null": " not charted", " >= ": " at least ",
+    " <= ": " at most ", " < ": " below ", " > ": " above ", " = ": " ", " <> ": " other than ",
+}  # fmt: skip
+
+
 def expression_words(text: str) -> str:
     """An expression as it may be read aloud: on one line, names with blanks."""
-    return " ".join(text.split()).replace("_", " ")
+    words = " ".join(text.split()).replace("_", " ")
+    for sign, said in _SIGNS.items():
+        words = words.replace(sign, said)
+    return words

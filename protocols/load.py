@@ -20,6 +20,7 @@ from protocols.model import Protocol
 from protocols.scope import check_expressions
 
 _Source = tuple[str, Document, str]
+_KINDS = ("value", "elapsed", "occurrence", "cadence", "rate", "change", "response")
 
 
 def load_protocols(folders: Sequence[Path], builtin: bool = True) -> tuple[Protocol, ...]:
@@ -168,7 +169,7 @@ def _explain(name: str, document: Document, error: ValidationError) -> NoReturn:
     first = (misnamed or problems)[0]
     path = tuple(
         part for part in first["loc"]
-        if part not in ("value", "elapsed", "occurrence", "cadence", "rate", "change", "response")
+        if part not in _KINDS
         or part == first["loc"][-1]
     )  # fmt: skip
     message = first["msg"].removeprefix("Value error, ")
@@ -176,6 +177,13 @@ def _explain(name: str, document: Document, error: ValidationError) -> NoReturn:
         allowed = _fields(path)
         near = difflib.get_close_matches(str(path[-1]), allowed, n=1)
         message = f"{path[-1]} is not known here" + (f"; did you mean {near[0]}?" if near else "")
+    elif first["type"] == "union_tag_invalid":
+        tag = str(first["ctx"]["tag"])
+        near = difflib.get_close_matches(tag, _KINDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"kinds are {', '.join(_KINDS)}"
+        message = f"there is no kind {tag}; {hint}"
+    elif first["type"] == "literal_error":
+        message = f"{path[-1]} must be one of {first['ctx']['expected']}"
     elif first["type"] == "missing":
         message = f"{path[-1]} is missing"
     elif path:

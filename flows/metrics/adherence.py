@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import polars as pl
+
+from flows.intervals import wilson_of_columns
 
 COUNTS = ("met", "not_met", "waived", "not_evaluable", "pending", "excluded")
 KEYS = ("clinic_id", "rule_no", "month")
-CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 def monthly_counts(verdicts: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
@@ -42,7 +40,7 @@ def rule_monthly(counts: pl.DataFrame) -> pl.DataFrame:
     """
     met, failed, missing = pl.col("met"), pl.col("not_met"), pl.col("not_evaluable")
     evaluated = met + failed
-    low, high = _wilson(met, evaluated)
+    low, high = wilson_of_columns(met, evaluated)
     return (
         counts.group_by(KEYS)
         .agg(pl.col(COUNTS).sum())
@@ -60,17 +58,3 @@ def rule_monthly(counts: pl.DataFrame) -> pl.DataFrame:
 
 def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     return pl.when(whole > 0).then(part / whole)
-
-
-def _wilson(hits: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Ends of the Wilson score interval; written out, since a library's call takes a millisecond
-    and a network has tens of thousands of rates (a test compares it with SciPy's).
-    """
-    hits, trials, square = hits.cast(pl.Float64), trials.cast(pl.Float64), _Z * _Z
-    share = hits / trials
-    middle = (share + square / (2 * trials)) / (1 + square / trials)
-    reach = share * (1 - share) / trials + square / (4 * trials * trials)
-    half = _Z * reach.sqrt() / (1 + square / trials)
-    low = pl.when(hits == 0).then(0.0).otherwise(middle - half)
-    high = pl.when(hits == trials).then(1.0).otherwise(middle + half)
-    return pl.when(trials > 0).then(low), pl.when(trials > 0).then(high)

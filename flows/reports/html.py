@@ -38,6 +38,7 @@ def render(db: duckdb.DuckDBPyConnection) -> str:
         rules=queries.by_rule(db),
         findings=found,
         not_met=overview["critical"] + overview["major"] + overview["minor"],
+        not_judged=queries.not_judged(db),
         deliveries=queries.deliveries(db),
         protocols=queries.protocols(db),
         trend=Markup(charts.trend(months)),  # noqa: S704  (drawn by us, text escaped by Vega)

@@ -153,6 +153,18 @@ def findings(db: duckdb.DuckDBPyConnection) -> list[Row]:
     )
 
 
+def not_judged(db: duckdb.DuckDBPyConnection) -> list[Row]:
+    """What could not be judged, by clinic, rule and reason."""
+    return rows(
+        db,
+        "SELECT c.name, r.title, f.severity, f.reason, count(*) AS subjects FROM marts.findings f "
+        "JOIN marts.clinics c USING (clinic_id) "
+        "JOIN marts.rules r USING (protocol, protocol_version, rule_id) "
+        "WHERE f.status = 'not_evaluable' GROUP BY ALL "
+        "ORDER BY subjects DESC, c.name, r.title, f.reason LIMIT 60",
+    )
+
+
 def deliveries(db: duckdb.DuckDBPyConnection) -> Row:
     """What came in: batches by state, blocked files, reasons of quarantine, checks that failed."""
     return {
@@ -171,6 +183,13 @@ def deliveries(db: duckdb.DuckDBPyConnection) -> Row:
             db, "SELECT clinic_id, feed, reason, count(*) AS rows FROM (SELECT clinic_id, feed, "
             "unnest(reasons) AS reason FROM ops.quarantine WHERE released_run IS NULL) "
             "GROUP BY ALL ORDER BY rows DESC, clinic_id, feed, reason LIMIT 50",
+        ),
+        "notes": rows(db, "SELECT note FROM ops.notes ORDER BY note LIMIT 50"),
+        "foreign": rows(
+            db,
+            "SELECT system, table_name, file_name, rows, used, quarantined, "
+            "coalesce(list_sum(map_values(skipped)), 0)::BIGINT AS skipped "
+            "FROM ops.foreign_rows ORDER BY ALL",
         ),
         "checks": rows(
             db, "SELECT feed, expectation_id, severity, unexpected, evaluated "

@@ -78,13 +78,25 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def shown_name(header: tuple[str, ...], name: str) -> str:
+    """A column by its name if it looks like one, else by its position."""
+    return name if re.fullmatch(r"[a-z][a-z0-9_]*", name) else f"number {header.index(name) + 1}"
+
+
 def checked_header(header: list[str]) -> tuple[str, ...]:
-    """A header without doubles or empty names."""
+    """A header without doubles or empty names; a complaint gives positions, since a file without
+    a header has a patient's values in its first line."""
     names = [name.strip() for name in header]
+    if len(names) == 1 and ";" in names[0]:
+        raise Unreadable("its fields are separated by semicolons; use commas, or .tsv with tabs")
     folded = [name.lower() for name in names]
     for at, name in enumerate(names):
         if not re.fullmatch(r"\w[\w .-]*", name):
             raise Unreadable(f"column {at + 1} of its header has no usable name")
         if folded.index(folded[at]) != at:
-            raise Unreadable(f"the column {name} stands in its header twice")
+            first = folded.index(folded[at])
+            raise Unreadable(
+                f"columns {first + 1} and {at + 1} of its header have the same name; does the file "
+                "start with a line of column names, each standing there not twice?"
+            )
     return tuple(names)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, minute_words
+from protocols.context import Judged, expression_words, minute_words
 from protocols.expressions import SLACK
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
 from protocols.linked import Part
@@ -51,7 +51,8 @@ def verdict(rule: CadenceRule, judged: Judged) -> Outcome:
         reason=pl.when(unknown)
         .then(pl.lit("start or end of the readings not charted"))
         .when(none)
-        .then(pl.format("no {} between {} and {}; at most {} min allowed", pl.lit(rule.of),
+        .then(pl.format("no {}{} between {} and {}; at most {} min allowed", pl.lit(rule.of),
+                        pl.lit(f" with {expression_words(rule.among)}" if rule.among else ""),
                         judged.moment(start), judged.moment(end), pl.lit(f"{allowed:g}")))
         .otherwise(pl.format("no reading for {}, {} to {}; at most {} min allowed",
                              minute_words(largest), *_widest(judged, spans, gaps, largest),

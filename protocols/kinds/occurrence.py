@@ -58,7 +58,9 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
         reason=pl.when(unknown)
         .then(pl.lit(f"{_anchors(rule)}: not charted"))
         .when(untested & (rows == 0))
-        .then(pl.format("no {} found{}; {} required", pl.lit(rule.of), _where(rule, judged),
+        .then(pl.format("no {}{} found{}; {} required", pl.lit(rule.of),
+                        pl.lit(f" with {expression_words(rule.among)}" if rule.among else ""),
+                        _where(rule, judged),
                         pl.lit(" and ".join(wanted))))
         .otherwise(pl.format("{} of {} {}{}{}; {} {}", n, rows, pl.lit(rule.of),
                              pl.lit(f" with {expression_words(rule.where)}" if rule.where else ""),

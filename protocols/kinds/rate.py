@@ -33,7 +33,7 @@ def verdict(rule: RateRule, judged: Judged) -> Outcome:
         .then(pl.lit("its start is not charted"))
         .otherwise(
             pl.format(
-                "number {} within {}; at most {} allowed",
+                "the {}. within {}; at most {} allowed",
                 n, pl.lit(rule.within.words), pl.lit(rule.at_most),
             )
         ),

@@ -152,7 +152,7 @@ def test_an_unknown_feed_is_told_and_a_file_without_rows_is_a_delivery(tmp_path:
     path = _unknown_feed(tmp_path)
     (_first_clinic(tmp_path) / "sessions_2026-01-01.csv").write_text(SESSIONS)
     done = run(tmp_path, as_of)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 5, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if path.name in line]
     assert "did you mean sessions?" in line
     assert (tmp_path / "published" / "current").exists()

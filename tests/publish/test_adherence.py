@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from flows.intervals import wilson
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 
 STATUSES = ("met", "not_met", "not_evaluable", "pending", "excluded")
@@ -71,6 +72,7 @@ def test_the_interval_is_that_of_scipy(drawn: tuple[int, int]) -> None:
     theirs = binomtest(hits, trials).proportion_ci(confidence_level=0.95, method="wilson")
     assert found["rate_low"] == pytest.approx(theirs.low, abs=1e-12)
     assert found["rate_high"] == pytest.approx(theirs.high, abs=1e-12)
+    assert wilson(hits, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_verdicts_are_counted_by_clinic_rule_and_local_month() -> None:
