@@ -34,7 +34,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a zip": (b"PK\x03\x04\x00\xff" + SECRET.encode(), "UTF-8"),
     "zero bytes": (padded(f"x,{SECRET}\0,\n"), "zero"),
     "an empty file": ("", "empty"),
-    "a doubled header": (f"staff_id,role,role\nx,{SECRET},y\n", "role"),
+    "a doubled header": (f"staff_id,role,role\nx,{SECRET},y\n", "same name"),
     "a header without names": (f",,\nx,{SECRET},y\n", "header"),
     "a needed column missing": (f"staff_id,rolle\nx,{SECRET}\n", "rolle"),
 }
