@@ -28,15 +28,18 @@ _FAILS: Mapping[Kind, str] = {
     "range": "{0} is not {bounds}",
     "order": "{0} is {order} than {1}",
     "reference": "{0} names no `{column}` of {feed}",
-    "volume": "the file has fewer than {least_share:.0%} of the rows of the full export before it",
+    "volume": "a delivery has fewer than {least_share:.0%} of the rows its folder usually has; in "
+    "a feed that is delivered in full, a file with fewer than {least_share:.0%} of the rows of the "
+    "full export before it is blocked",
+    "freshness": "a clinic's latest delivery is older than {most_days} days",
+    "missingness": "a column's share of empty fields is more than {most_rise:.0%} of the rows "
+    "above that of all earlier deliveries",
 }
 _HEADINGS = (
     ("quarantine", "What quarantines a row",
      "Besides a local time that does not exist or came twice, and a row of another clinic than its "
      "folder's. A row that says `deleted` = true needs only its id."),
-    ("block", "What blocks a file",
-     "In a feed that is delivered in full, nothing of such a file is loaded."),
-    ("warn", "What warns", "Such rows are loaded and counted."),
+    ("warn", "What warns", "Such rows and deliveries are loaded and counted."),
 )  # fmt: skip
 _WRITTEN = (
     "<!-- Written by `python -m checks.reference` from the feed's contract: change that. -->\n"
@@ -78,18 +81,11 @@ def page(contract: Contract) -> str:
         f"```csv\n{header}\n```\n",
     ]
     for severity, title, text in _HEADINGS:
-        listed = [e for e in contract.expectations if _heading(e) == severity]
+        listed = [e for e in contract.expectations if e.severity == severity]
         if listed:
             lines = "\n".join(_line(contract, expectation) for expectation in listed)
             parts += [f"## {title}\n", f"{text}\n", f"{lines}\n"]
     return "\n".join(parts)
-
-
-def _heading(expectation: Expectation) -> str | None:
-    """Under which heading an expectation stands; None when no night evaluates it."""
-    if expectation.kind == "volume":
-        return "block"
-    return expectation.severity if expectation.kind in _FAILS else None
 
 
 def _index(held: Mapping[str, Contract]) -> str:

@@ -119,7 +119,7 @@ def _deliver(landing: Path, care: Care, planting: Planting, file_format: str) ->
             )
             name = f"{feed}_{night}"
             mine = _spoiled(
-                mine, feed, chosen, planting, f"{care.clinic.clinic_id}/{name}.{format}"
+                mine, feed, chosen, planting, f"{care.clinic.clinic_id}/{name}.{file_format}"
             )
             if at == 1 and feed == "sessions":
                 mine = pl.concat([mine, _corrections(frame, delivered, night)])

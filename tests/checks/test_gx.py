@@ -19,8 +19,7 @@ from checks.contract import Contract, common_text, contract, contract_text, cont
 from checks.contract import parse_contract as parse
 from checks.gx import CheckResult, validate
 from checks.quarantine import ABOUT_ONE_ROW, failing
-from checks.references import unknown_references
-from tests.checks.typed import NEW_YORK, Text, connect, stage, vital
+from tests.checks.typed import Text, connect, stage, vital
 
 ROOT = Path(__file__).parents[2]
 # By type: a few readable values and a few that are not, so that every expectation sees both.
@@ -209,19 +208,3 @@ def test_every_kind_about_one_row_has_an_expectation_of_its_own() -> None:
         if e.kind in ABOUT_ONE_ROW
     }
     assert set(made) == kinds & ABOUT_ONE_ROW
-
-
-def test_a_reference_is_known_within_its_own_clinic_only() -> None:
-    held = contract("vitals")
-    with connect() as db:
-        db.execute("CREATE SCHEMA facts")
-        db.execute("CREATE TABLE facts.sessions (clinic_id VARCHAR, session_id VARCHAR)")
-        db.execute("INSERT INTO facts.sessions VALUES ('north', 's1'), ('south', 's2')")
-        rows = [
-            vital(), vital(session_id="s2"), vital(session_id="s3"), vital(session_id=""),
-            {"vital_id": "v1", "session_id": "s9", "deleted": "true"},
-        ]  # fmt: skip
-        stage(db, held, rows, zones=[NEW_YORK] * len(rows))
-        (result,) = unknown_references(db, held, "typed", "facts")
-    assert (result.expectation_id, result.severity) == ("session_id_known", "warn")
-    assert (result.evaluated, result.unexpected, result.success) == (4, 2, False)
