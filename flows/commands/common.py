@@ -1,0 +1,133 @@
+"""What every command shares: its options, one sentence for what went wrong, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+    from flows.warehouse import Warehouse as OpenWarehouse
+
+
+class Exit(IntEnum):
+    """What a scheduler reads."""
+
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    BUSY = 3
+    DISK = 4
+    BLOCKED = 5
+    FAIL_ON = 6
+
+
+SEVERITIES = ("critical", "major", "minor")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file [default: keel.toml, if there]")
+]
+Landing = Annotated[Path | None, typer.Option(help="Folder of the clinics' exports")]
+Warehouse = Annotated[Path | None, typer.Option(help="Folder of the warehouse")]
+Publish = Annotated[Path | None, typer.Option(help="Folder of published runs")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Judge as of this instant (ISO 8601) [default: now]")
+]
+Json = Annotated[bool, typer.Option("--json", help="A machine-readable summary on stdout")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure")]
+Plain = Annotated[bool, typer.Option("--plain", help="Run without Prefect")]
+Clinics = Annotated[
+    list[str] | None, typer.Option("--clinic", help="Only this clinic's files (repeat for more)")
+]
+Feeds = Annotated[
+    list[str] | None, typer.Option("--feed", help="Only this feed's files (repeat for more)")
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option("--fail-on", help="Exit 6 on a not_met finding of this severity or above"),
+]
+
+
+@contextmanager
+def existing_warehouse(
+    config: Path | None, folder: Path | None
+) -> Iterator[tuple[OpenWarehouse, Settings]]:
+    from flows.errors import UsageError
+    from flows.settings import load_settings
+    from flows.warehouse import DATABASE, open_warehouse
+
+    settings = load_settings(config, {"warehouse": folder})
+    if not (settings.warehouse / DATABASE).exists():
+        raise UsageError(
+            f"{settings.warehouse}: no warehouse is there; name it with --warehouse, or run "
+            "`keel nightly` first."
+        )
+    with open_warehouse(settings.warehouse) as opened:
+        yield opened, settings
+
+
+def instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        stop("--as-of: not an ISO 8601 instant; write for example 2026-03-01T06:00:00Z.", 2)
+
+
+class explained:  # noqa: N801  (reads as a phrase: with explained(debug))
+    """Turn what went wrong into one sentence on stderr and an exit code."""
+
+    def __init__(self, debug: bool) -> None:
+        self._debug = debug
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> Literal[False]:
+        if error is None or self._debug or isinstance(error, typer.Exit | SystemExit):
+            return False
+        if isinstance(error, KeyboardInterrupt):
+            stop("stopped by you; nothing is half-done, run the same command again.", 1)
+        words, code = sentence(error)
+        return stop(words, code)
+
+
+def sentence(error: BaseException) -> tuple[str, int]:
+    from checks.errors import CheckError
+    from flows.errors import KeelError
+    from protocols.errors import ProtocolError
+
+    if isinstance(error, KeelError):
+        return str(error), error.exit_code
+    if isinstance(error, CheckError | ProtocolError):
+        return str(error), Exit.USAGE
+    if isinstance(error, BrokenPipeError):
+        return "whoever read the output stopped reading.", Exit.FAILURE
+    if isinstance(error, OSError):
+        where = error.filename or "a file"
+        disk = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+        words = f"{where}: {error.strerror or 'cannot be read or written'}; mend that, run again."
+        return words, Exit.DISK if disk else Exit.FAILURE
+    name = type(error).__name__
+    return f"an unexpected {name} stopped the run; nothing is half-done, --debug shows where.", 1
+
+
+def say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def stop(sentence: str, code: int) -> NoReturn:
+    say(f"keel: {sentence}")
+    raise SystemExit(int(code))

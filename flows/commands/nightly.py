@@ -1,0 +1,101 @@
+"""`keel nightly`: the main job."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from flows import __version__
+from flows.commands.common import (
+    SEVERITIES,
+    AsOf,
+    Clinics,
+    Config,
+    Debug,
+    Exit,
+    FailOn,
+    Feeds,
+    Json,
+    Landing,
+    Plain,
+    Publish,
+    Warehouse,
+    explained,
+    instant,
+    say,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+
+
+def nightly(
+    config: Config = None,
+    landing: Landing = None,
+    warehouse: Warehouse = None,
+    publish: Publish = None,
+    as_of: AsOf = None,
+    feed: Feeds = None,
+    clinic: Clinics = None,
+    fail_on: FailOn = None,
+    plain: Plain = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Everything new under the landing folder becomes facts, verdicts and a published report."""
+    say(f"keel {__version__}: nightly starts")
+    if fail_on is not None and fail_on not in SEVERITIES:
+        stop(f"--fail-on: {fail_on} is no severity; use one of {', '.join(SEVERITIES)}.", 2)
+    moment = instant(as_of)
+    with explained(debug):
+        from flows.settings import load_settings
+
+        overrides = {
+            "landing": landing,
+            "warehouse": warehouse,
+            "publish": publish,
+            "as_of": moment,
+        }
+        settings = load_settings(config, overrides)
+        code = run_night(settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def run_night(
+    settings: Settings,
+    feeds: list[str],
+    clinics: list[str],
+    fail_on: str | None,
+    *,
+    plain: bool,
+    as_json: bool,
+) -> int:
+    """Run the night, show its summary and give the exit code that it earns."""
+    from flows.night import open_night
+    from flows.progress import for_this_terminal
+
+    progress = for_this_terminal()
+    try:
+        with open_night(settings, feeds=feeds, clinics=clinics, progress=progress) as night:
+            if plain:
+                from flows.nightly import plainly, tell
+
+                summary = tell(night, plainly)
+            else:
+                from flows.nightly import run_as_flow
+
+                summary = run_as_flow(night)
+    finally:
+        progress.close()
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict(), indent=2))
+    else:
+        typer.echo(summary.words())
+    if summary.batches.get("blocked", 0) or summary.refused:
+        return Exit.BLOCKED
+    if fail_on is not None and summary.breaches(SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
+        return Exit.FAIL_ON
+    return Exit.DONE
