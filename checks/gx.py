@@ -71,6 +71,8 @@ def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> li
     with _quiet(), _lent(connection) as lent:
         import great_expectations as gx
 
+        # This module of it sets a level of its own when it is imported.
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_sql(

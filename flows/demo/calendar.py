@@ -8,15 +8,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 LAST_DAY = date(2026, 10, 31)
-ZONES = ("America/New_York", "America/Chicago", "America/Phoenix")
+ZONES = ("America/New_York", "America/Chicago", "America/Phoenix", "America/Los_Angeles")
 NAMES = (
     "Harbor", "Lakeside", "Mesa", "Beacon", "Prairie", "Saguaro", "Juniper", "Riverbend",
     "Summit", "Cedar", "Aspen", "Willow",
 )  # fmt: skip
-STATES = {"America/New_York": "NY", "America/Chicago": "IL", "America/Phoenix": "AZ"}
+STATES = dict(zip(ZONES, ("NY", "IL", "AZ", "CA"), strict=True))
 
 Minutes = NDArray[np.int64]
 
@@ -33,26 +34,28 @@ class Clinic:
     style: str
     carelessness: int
 
-    def written(self, at_utc: NDArray[Any]) -> NDArray[np.str_]:
-        """Instants as the clinic's system writes them, to the minute; NaT is empty."""
-        texts = np.full(at_utc.shape, "", dtype="<U25")
-        known = ~np.isnat(at_utc)
+    @property
+    def state(self) -> str:
+        """Where it lies."""
+        return STATES[self.zone]
+
+    def written(self, at_utc: NDArray[Any]) -> pl.Series:
+        """Instants as the clinic's system writes them, to the minute; NaT is null."""
+        at = pl.Series(at_utc.astype("datetime64[ms]"))
         if self.style == "z":
-            texts[known] = np.char.add(
-                np.datetime_as_string(at_utc[known].astype("datetime64[s]"), unit="s"), "Z"
-            )
-            return texts
-        offsets = self.offset_minutes(at_utc[known])
-        wall = at_utc[known].astype("datetime64[m]") + offsets.astype("timedelta64[m]")
-        local = np.datetime_as_string(wall, unit="m")
-        if self.style == "offset":
-            local = np.char.add(local, _offset_texts(offsets))
-        texts[known] = local
-        return texts
+            return at.dt.to_string("%Y-%m-%dT%H:%M:%SZ")
+        known = ~np.isnat(at_utc)
+        offsets = np.zeros(at_utc.shape, dtype=np.int64)
+        offsets[known] = self.offset_minutes(at_utc[known])
+        wall = at_utc.astype("datetime64[m]") + offsets.astype("timedelta64[m]")
+        local = pl.Series(wall.astype("datetime64[ms]")).dt.to_string("%Y-%m-%dT%H:%M")
+        return local + _offset_texts(offsets) if self.style == "offset" else local
 
     def offset_minutes(self, at_utc: NDArray[Any]) -> Minutes:
-        """Offset from UTC of each instant, looked up by the day."""
-        days, index = np.unique(at_utc.astype("datetime64[D]"), return_inverse=True)
+        """Offset from UTC of each instant by daylight, looked up by the day; eight hours earlier
+        it is the same day in Greenwich as it is here."""
+        earlier = at_utc.astype("datetime64[m]") - np.timedelta64(8, "h")
+        days, index = np.unique(earlier.astype("datetime64[D]"), return_inverse=True)
         zone = ZoneInfo(self.zone)
         noon = [datetime.combine(day, time(18), UTC) for day in days.tolist()]
         found = [int(_offset(at, zone).total_seconds()) // 60 for at in noon]
@@ -70,14 +73,14 @@ class Clinic:
 
 
 def network_clinics(count: int) -> list[Clinic]:
-    """The first so many clinics; three time zones, one without summer time, three ways to write
+    """The first so many clinics; four time zones, one without summer time, three ways to write
     times."""
     return [
         Clinic(
             clinic_id=f"c{at + 1:02d}",
             name=f"{NAMES[at % len(NAMES)]} Clinic"
             + (f" {at // len(NAMES) + 1}" if at >= len(NAMES) else ""),
-            zone=ZONES[at % 3],
+            zone=ZONES[at % 4],
             chairs=4 + at % 3,
             style=("local", "offset", "z")[at % 3],
             carelessness=(1, 3, 0, 6, 2, 4)[at % 6],
@@ -97,7 +100,7 @@ def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
     return offset
 
 
-def _offset_texts(offsets: Minutes) -> NDArray[np.str_]:
+def _offset_texts(offsets: Minutes) -> pl.Series:
     known, index = np.unique(offsets, return_inverse=True)
     texts = [f"{'-' if m < 0 else '+'}{abs(m) // 60:02d}:{abs(m) % 60:02d}" for m in known.tolist()]
-    return np.array(texts, dtype="<U6")[index]
+    return pl.Series(texts).gather(index)

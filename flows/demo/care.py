@@ -1,218 +1,266 @@
-"""What happens in the sample network: courses of sessions as they should be, in numpy.
+"""What is done in the sample network: sessions with their doses and vital signs, as they should be.
 
-Everything is an array over sessions, vital signs or outcomes of one clinic. Instants are UTC to
-the minute. Nothing here breaks a rule of good practice; `plants` does that afterwards.
+Three programmes have sessions: infusions, esketamine, and injections with psychotherapy. Nothing
+here breaks a rule of good practice; `plants` does that afterwards.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flows.demo.calendar import LAST_DAY, Clinic
+from flows.demo.people import ESKETAMINE, IV, KAP, NURSES, PRESCRIBERS, Care
+from flows.demo.tables import Column, Table, numbers, rows_of, size, stacked
 
-Table = dict[str, NDArray[Any]]
-
-# Six infusions, then further ones at growing distance; days from the first. No more than three
-# lie within seven days.
-COURSE_DAYS = np.array([0, 3, 7, 10, 14, 17, 24, 31, 45, 59, 73, 87, 101, 115])
-HURRIED_DAYS = np.concatenate([[0, 2, 4, 6], COURSE_DAYS[4:]])
-VITAL_OFFSETS = np.array([-12, 12, 26, 38, 62, 90, 112, 120])
-SCORE_WEEKS = (0, 2, 4, 8, 12, 16)
-
-
-@dataclass
-class Care:
-    """One clinic's care: tables by feed, all columns as arrays of one length; `started` etc. of
-    sessions and vitals stay numbers until they are written."""
-
-    clinic: Clinic
-    tables: dict[str, Table] = field(default_factory=dict)
+# Days from the first session. Infusions: six, then at growing distance, no more than three within
+# seven days. Esketamine by its label: twice weekly, weekly, every other week.
+IV_DAYS = np.array([0, 3, 7, 10, 14, 17, 24, 31, 45, 59, 73, 87, 101, 115])
+HURRIED_DAYS = np.concatenate([[0, 2, 4, 6], IV_DAYS[4:]])
+ESKETAMINE_DAYS = np.array([0, 3, 7, 10, 14, 17, 21, 24, 28, 35, 42, 49, 63, 77, 91, 105])
+KAP_DAYS = np.array([0, 14, 28])
+DEVICE_MG = 28
 
 
-def give_care(
-    clinic: Clinic, patients: int, days: int, hurried: int, rng: np.random.Generator
-) -> Care:
-    """One clinic's patients, sessions, doses, vital signs and outcomes over the last `days`.
+@dataclass(frozen=True)
+class Reading:
+    """Eight readings a session at these minutes from the start. The reading at `during_last` is
+    moved to the end of administration where there is one, the last to the end of monitoring."""
 
-    The first `hurried` patients are given four sessions within a week.
-    """
-    care = Care(clinic)
-    first_day = np.datetime64(LAST_DAY - timedelta(days=days - 1))
-    care.tables["patients"] = _patients(clinic, patients, days, first_day, rng)
-    care.tables["sessions"] = _sessions(care, first_day, days, hurried, rng)
-    care.tables["doses"] = _doses(care)
-    care.tables["vitals"] = _vitals(care, rng)
-    care.tables["outcomes"] = _outcomes(care, rng)
-    return care
+    minutes: tuple[int, ...]
+    during_last: int | None
 
 
-def _patients(
-    clinic: Clinic, count: int, days: int, first_day: np.datetime64, rng: np.random.Generator
-) -> Table:
-    numbers = np.arange(1, count + 1)
-    begins = rng.integers(3, max(4, days - 25), count)
-    given = np.array(["Alex", "Casey", "Drew", "Jordan", "Kim", "Lee", "Morgan", "Robin", "Sam"])
-    family = np.array(["Archer", "Baker", "Carter", "Dyer", "Fisher", "Mason", "Potter", "Turner"])
-    birth = np.datetime64("1950-01-01") + rng.integers(0, 19_000, count)
-    started = first_day + begins
-    return {
-        "patient_id": np.char.add(f"{clinic.clinic_id}-p", np.char.zfill(numbers.astype(str), 5)),
-        "birth_date": birth,
-        "sex": rng.choice(["F", "M"], count, p=[0.6, 0.4]),
-        "indication": rng.choice(["F33.2", "F32.2", "F33.1"], count),
-        "enrolled_on": started - rng.integers(5, 20, count),
-        "consent_signed_on": started - rng.integers(1, 4, count),
-        "treatment_started_on": started,
-        "failed_trials": rng.integers(2, 6, count),
-        "given_name": given[rng.integers(0, len(given), count)],
-        "family_name": family[rng.integers(0, len(family), count)],
-        "postal_code": np.char.zfill(rng.integers(10_000, 99_999, count).astype(str), 5),
-        "phone": np.char.add("555-01", np.char.zfill(rng.integers(0, 100, count).astype(str), 2)),
-        "weight_kg": rng.normal(80, 14, count).clip(48, 130).round(1),
-    }
+IV_READINGS = Reading((-12, 12, 26, 38, 62, 90, 112, 120), 3)
+ESKETAMINE_READINGS = Reading((-15, 10, 25, 40, 60, 80, 105, 135), None)
+KAP_READINGS = Reading((-12, 0, 15, 30, 45, 60, 90, 120), None)
 
 
-def _sessions(
-    care: Care, first_day: np.datetime64, days: int, hurried: int, rng: np.random.Generator
-) -> Table:
+def treat(care: Care, hurried: int) -> None:
+    """Sessions (infusions that were given come first), doses and vital signs."""
+    iv, ahead_iv = _infusions(care, hurried)
+    esketamine, ahead_esketamine = _esketamine(care)
+    kap, ahead_kap = _injections(care)
+    ahead = stacked(ahead_iv, ahead_esketamine, ahead_kap)
+    given = [iv, esketamine, kap]
+    missed = _missed(stacked(*given), hurried, care.rng)
+    sessions = stacked(*given, missed, ahead)
+    sessions["session_id"] = numbers(size(sessions))
+    care.tables["sessions"] = sessions
+    parts = np.split(np.arange(sum(map(size, given))), np.cumsum([size(each) for each in given]))
+    care.tables["doses"] = _doses(care, parts)
+    care.tables["vitals"] = _vitals(care, parts)
+
+
+def _appointments(care: Care, program: str, plan: Column, least: int) -> tuple[Column, ...]:
+    """Patient, number in the course and day of each session, and which lie ahead."""
     patients = care.tables["patients"]
-    count = len(patients["patient_id"])
-    start_days = (patients["treatment_started_on"] - first_day).astype(int)
-    planned = rng.integers(5, len(COURSE_DAYS) + 1, count)
-    who, number = np.nonzero(np.arange(len(COURSE_DAYS))[None, :] < planned[:, None])
-    plan = np.where((who < hurried)[:, None], HURRIED_DAYS, COURSE_DAYS)
-    day = start_days[who] + plan[np.arange(len(who)), number]
-    within = day < days
-    who, number, day = who[within], number[within], day[within]
+    mine = np.flatnonzero(patients["program"] == program)
+    planned = care.rng.integers(least, plan.shape[-1] + 1, len(mine))
+    at, number = np.nonzero(np.arange(plan.shape[-1])[None, :] < planned[:, None])
+    who = mine[at]
+    start = (patients["treatment_started_on"] - care.first_day).astype(int)
+    day = start[who] + np.broadcast_to(plan, (len(mine), plan.shape[-1]))[at, number]
+    within = day < care.days + 7
+    return who[within], number[within], day[within], day[within] >= care.days
+
+
+def _booked(care: Care, program: str, plan: Column, least: int) -> tuple[Table, Column]:
+    """Sessions as booked, and which of them lie ahead."""
+    who, number, day, ahead = _appointments(care, program, plan, least)
+    patients, rng = care.tables["patients"], care.rng
     minute = 9 * 60 + 30 * (who % 13) + rng.integers(0, 4, len(who)) * 5
-    scheduled = care.clinic.instants(first_day + day, minute)
-    late = rng.integers(0, 12, len(who)).astype("timedelta64[m]")
-    started = scheduled + late
-    took = rng.integers(38, 41, len(who)).astype("timedelta64[m]")
-    watched = rng.integers(78, 84, len(who)).astype("timedelta64[m]")
-    return {
-        "session_id": _ids(f"{care.clinic.clinic_id}-s", len(who)),
+    booked: Table = {
         "patient": who,
-        "patient_id": patients["patient_id"][who],
         "number": number,
-        "program": np.full(len(who), "iv_ketamine"),
-        "status": np.full(len(who), "completed"),
-        "route": np.full(len(who), "IV"),
+        "patient_id": who + 1,
+        "program": np.full(len(who), program),
         "indication": patients["indication"][who],
-        "scheduled_at": scheduled,
-        "scheduled_minutes": np.full(len(who), 150),
+        "scheduled_at": care.clinic.instants(care.first_day + day, minute),
+        "prescriber_id": PRESCRIBERS[who % len(PRESCRIBERS)],
+        "chair": who % care.clinic.chairs + 1,
+        "height_cm": patients["height_cm"][who],
+    }
+    return booked, ahead
+
+
+def _held(care: Care, booked: Table, took: Column, watched: Column) -> Table:
+    """Booked sessions as they took place: `took` minutes, then `watched` minutes."""
+    rng, count = care.rng, size(booked)
+    started = booked["scheduled_at"] + _minutes(rng.integers(0, 12, count))
+    ended = started + _minutes(took)
+    over = ended + _minutes(watched)
+    weight = care.tables["patients"]["weight_kg"][booked["patient"]]
+    return booked | {
+        "status": np.full(count, "completed"),
         "arrived_at": started - np.timedelta64(22, "m"),
         "started_at": started,
-        "ended_at": started + took,
-        "monitoring_ended_at": started + took + watched,
-        "ready_at": started + took + watched + np.timedelta64(3, "m"),
-        "discharged_at": started + took + watched + np.timedelta64(9, "m"),
-        "weight_kg": (patients["weight_kg"][who] + rng.normal(0, 0.4, len(who))).round(1),
-        "prescriber_id": np.full(len(who), f"{care.clinic.clinic_id}-dr1"),
-        "monitor_id": np.char.add(
-            f"{care.clinic.clinic_id}-rn", rng.integers(1, 4, len(who)).astype(str)
-        ),
-        "chair": (who % care.clinic.chairs + 1).astype(str),
-        "escort_confirmed": np.full(len(who), "true", dtype="<U5"),
+        "ended_at": ended,
+        "monitoring_ended_at": over,
+        "ready_at": over + np.timedelta64(3, "m"),
+        "discharged_at": over + np.timedelta64(9, "m"),
+        "weight_kg": (weight + rng.normal(0, 0.4, count)).round(1),
+        "monitor_id": rng.choice(NURSES, count),
+        "escort_confirmed": np.full(count, fill_value=True),
+        "discharge_score": rng.choice([9, 10], count),
+        "discharge_scale": np.full(count, "aldrete_10"),
     }
 
 
-def _doses(care: Care) -> Table:
-    sessions = care.tables["sessions"]
-    amount = (sessions["weight_kg"] * 0.5).round(1)
-    vial = np.ceil(amount / 100) * 100
+def _split(booked: Table, ahead: Column) -> tuple[Table, Table]:
+    """Those that lie behind, and those ahead, which are only scheduled."""
+    coming = rows_of(booked, ahead)
+    return rows_of(booked, ~ahead), coming | {"status": np.full(size(coming), "scheduled")}
+
+
+def _infusions(care: Care, hurried: int) -> tuple[Table, Table]:
+    mine = np.flatnonzero(care.tables["patients"]["program"] == IV)
+    plan = np.where((mine < hurried)[:, None], HURRIED_DAYS, IV_DAYS)
+    booked, ahead = _booked(care, IV, plan, 5)
+    booked |= {"route": "IV", "scheduled_minutes": np.full(size(booked), 150)}
+    done, coming = _split(booked, ahead)
+    rng, count = care.rng, size(done)
+    took, watched = rng.integers(38, 41, count), rng.integers(78, 84, count)
+    # A few infusions are stopped for nausea, after half an hour; the patient is watched as ever.
+    stopped = (rng.random(count) < 0.015) & (done["number"] > 5)
+    took = np.where(stopped, 34, took)
+    held = _held(care, done, took, watched)
+    held["status"] = np.where(stopped, "aborted", held["status"])
+    return held, coming
+
+
+def _esketamine(care: Care) -> tuple[Table, Table]:
+    booked, ahead = _booked(care, ESKETAMINE, ESKETAMINE_DAYS, 8)
+    booked |= {"route": "IN", "scheduled_minutes": np.full(size(booked), 165)}
+    done, coming = _split(booked, ahead)
+    # 56 mg on day 1, then 56 or 84 mg; five minutes between devices.
+    devices = np.where((done["number"] == 0) | (done["patient"] % 3 == 0), 2, 3)
+    held = _held(care, done, 5 * (devices - 1), care.rng.integers(124, 134, size(done)))
+    held["devices"] = devices
+    held["rems_form_sent_at"] = held["discharged_at"] + np.timedelta64(26, "h")
+    held["rems_form_minutes"] = (
+        (held["monitoring_ended_at"] - held["started_at"]).astype("timedelta64[m]").astype(int)
+    )
+    return held, coming
+
+
+def _injections(care: Care) -> tuple[Table, Table]:
+    booked, ahead = _booked(care, KAP, KAP_DAYS, 2)
+    booked |= {"route": "IM", "scheduled_minutes": np.full(size(booked), 180)}
+    done, coming = _split(booked, ahead)
+    return _held(care, done, np.full(size(done), 1), np.full(size(done), 119)), coming
+
+
+def _missed(given: Table, hurried: int, rng: np.random.Generator) -> Table:
+    """Appointments the day before a session, to which the patient did not come, or which were
+    cancelled in good time or late, or stopped before the dose."""
+    could = np.flatnonzero((given["number"] > 0) & (given["patient"] >= hurried))
+    picked = could[rng.random(len(could)) < 0.09]
+    kept = ("patient", "number", "patient_id", "program", "indication", "scheduled_at",
+            "prescriber_id", "chair", "height_cm", "route", "scheduled_minutes")  # fmt: skip
+    template = rows_of(given, picked)
+    missed: Table = {name: template[name] for name in kept}
+    missed["scheduled_at"] = missed["scheduled_at"] - np.timedelta64(24, "h")
+    what = rng.choice(4, len(picked), p=[0.45, 0.25, 0.2, 0.1])
+    notice = np.array([np.timedelta64("NaT", "m"), np.timedelta64(50, "h"), np.timedelta64(5, "h"),
+                       np.timedelta64("NaT", "m")])  # fmt: skip
+    missed["status"] = np.array(["no_show", "cancelled", "cancelled", "aborted"])[what]
+    missed["cancelled_at"] = missed["scheduled_at"] - notice[what]
+    return missed
+
+
+def _doses(care: Care, parts: list[Column]) -> Table:
+    sessions, patients = care.tables["sessions"], care.tables["patients"]
+    iv, esketamine, kap = (rows_of(sessions, part) for part in parts[:3])
+    amount = (iv["weight_kg"] * 0.5 * np.where(iv["status"] == "aborted", 0.85, 1)).round(1)
+    iv_doses = _from_vials(amount) | {"ended_at": iv["ended_at"]}
+    mg = DEVICE_MG * esketamine["devices"]
+    pharmacy = esketamine["patient"] % 2 == 0
+    esketamine_doses = {
+        "amount_mg": mg.astype(float), "opened_mg": mg.astype(float),
+        "wasted_mg": np.zeros(len(mg)), "drug": "esketamine", "ended_at": esketamine["ended_at"],
+        "devices": esketamine["devices"],
+        "acquisition": np.where(pharmacy, "specialty_pharmacy", "buy_and_bill"),
+    }  # fmt: skip
+    amount = (patients["weight_kg"][kap["patient"]] * 0.7).round(1)
+    kap_doses = _from_vials(amount)
+    doses = stacked(
+        *(
+            rows_of(of, np.arange(size(of))) | given
+            for of, given in zip(
+                (_for_doses(iv), _for_doses(esketamine), _for_doses(kap)),
+                (iv_doses, esketamine_doses, kap_doses),
+                strict=True,
+            )
+        )
+    )
+    count = size(doses)
+    witness = NURSES[(doses["administered_by"] - NURSES[0] + 1) % len(NURSES)]
+    return doses | {
+        "dose_id": numbers(count),
+        "waste_witness_id": np.where(doses["wasted_mg"] > 0, witness, 0),
+    }
+
+
+def _from_vials(amount_mg: Column) -> Table:
+    """Ketamine from vials of 100 mg; what is left is wasted."""
+    opened = np.ceil(amount_mg / 100) * 100
     return {
-        "dose_id": np.char.replace(sessions["session_id"].astype(str), "-s", "-d"),
-        "session_id": sessions["session_id"],
-        "patient_id": sessions["patient_id"],
-        "drug": np.full(len(amount), "ketamine"),
-        "route": np.full(len(amount), "IV"),
-        "amount_mg": amount,
-        "opened_mg": vial,
-        "wasted_mg": (vial - amount).round(1),
-        "started_at": sessions["started_at"],
-        "ended_at": sessions["ended_at"],
-        "lot": np.full(len(amount), f"K-{care.clinic.clinic_id}-1"),
-        "acquisition": np.full(len(amount), "clinic_stock"),
-        "administered_by": sessions["monitor_id"],
+        "drug": "ketamine",
+        "amount_mg": amount_mg,
+        "opened_mg": opened,
+        "wasted_mg": (opened - amount_mg).round(1),
+        "acquisition": "clinic_stock",
     }
 
 
-def _vitals(care: Care, rng: np.random.Generator) -> Table:
-    """Eight readings a session: before, three during, four after."""
-    sessions = care.tables["sessions"]
-    number = len(VITAL_OFFSETS)
-    of = np.repeat(np.arange(len(sessions["session_id"])), number)
-    offset = np.tile(VITAL_OFFSETS, len(sessions["session_id"]))
-    at = sessions["started_at"][of] + offset.astype("timedelta64[m]")
-    # The last reading of the infusion and the last of all are taken at their very end.
-    at = np.where(offset == 38, sessions["ended_at"][of], at)
-    at = np.where(offset == 120, sessions["monitoring_ended_at"][of], at)
+def _for_doses(sessions: Table) -> Table:
+    kept = ("session_id", "patient", "patient_id", "route", "started_at")
+    return {name: sessions[name] for name in kept} | {"administered_by": sessions["monitor_id"]}
+
+
+def _vitals(care: Care, parts: list[Column]) -> Table:
+    readings = (IV_READINGS, ESKETAMINE_READINGS, KAP_READINGS)
+    taken = [_readings(care, of, how) for of, how in zip(parts, readings, strict=False)]
+    vitals = stacked(*taken)
+    rng, count = care.rng, size(vitals)
+    offset = vitals["offset"]
     rise = np.where((offset > 0) & (offset < 70), 16, 0)
+    esketamine = care.tables["sessions"]["program"][vitals["session"]] == ESKETAMINE
+    peak = esketamine & (offset == 40)
+    # Per session in the REMS: sedation 34.7 %, dissociation 41.0 % (clinical-facts 7b).
+    sleepy, apart = peak & (rng.random(count) < 0.347), peak & (rng.random(count) < 0.41)
+    return vitals | {
+        "vital_id": numbers(count),
+        "systolic_mmhg": (rng.normal(124, 9, count) + rise).clip(96, 172).round(),
+        "diastolic_mmhg": (rng.normal(78, 6, count) + rise / 2).clip(55, 105).round(),
+        "heart_rate_bpm": (rng.normal(74, 8, count) + rise / 2).clip(54, 115).round(),
+        "spo2_pct": rng.normal(97.5, 1, count).clip(95, 100).round(),
+        "respiratory_rate_bpm": rng.normal(15, 2, count).clip(10, 24).round(),
+        "position": "sitting",
+        "sedation_moaas": np.where(esketamine, np.where(sleepy, 4.0, 5.0), np.nan),
+        "dissociation_cadss": np.where(esketamine, np.where(apart, 12.0, 0.0), np.nan),
+    }
+
+
+def _readings(care: Care, of: Column, how: Reading) -> Table:
+    sessions = rows_of(care.tables["sessions"], of)
+    number = len(how.minutes)
+    each = np.repeat(np.arange(len(of)), number)
+    reading = np.tile(np.arange(number), len(of))
+    offset = np.array(how.minutes)[reading]
+    at = sessions["started_at"][each] + _minutes(offset)
+    if how.during_last is not None:
+        at = np.where(reading == how.during_last, sessions["ended_at"][each], at)
+    at = np.where(reading == number - 1, sessions["monitoring_ended_at"][each], at)
     return {
-        "vital_id": _ids(f"{care.clinic.clinic_id}-v", len(of)),
-        "session": of,
-        "reading": np.tile(np.arange(number), len(sessions["session_id"])),
-        "session_id": sessions["session_id"][of],
+        "session": of[each],
+        "session_id": sessions["session_id"][each],
+        "reading": reading,
+        "offset": offset,
         "measured_at": at,
-        "systolic_mmhg": (rng.normal(124, 9, len(of)) + rise).clip(96, 172).round(),
-        "diastolic_mmhg": (rng.normal(78, 6, len(of)) + rise / 2).clip(55, 105).round(),
-        "heart_rate_bpm": (rng.normal(74, 8, len(of)) + rise / 2).clip(54, 115).round(),
-        "spo2_pct": rng.normal(97.5, 1, len(of)).clip(95, 100).round(),
-        "respiratory_rate_bpm": rng.normal(15, 2, len(of)).clip(10, 24).round(),
-        "position": np.full(len(of), "sitting"),
     }
 
 
-def _outcomes(care: Care, rng: np.random.Generator) -> Table:
-    """PHQ-9 at home two days before the first session, then every few weeks.
-
-    About half of the patients respond; the share that responds and remits lies within the range of
-    clinic cohorts, and the fall begins within days. The numbers shape the sample only.
-    """
-    patients = care.tables["patients"]
-    count = len(patients["patient_id"])
-    baseline = rng.normal(19, 3.2, count).clip(11, 27)
-    fall = np.where(
-        rng.random(count) < 0.5, rng.uniform(0.5, 0.9, count), rng.uniform(0, 0.45, count)
-    )
-    who = np.repeat(np.arange(count), len(SCORE_WEEKS))
-    week = np.tile(np.array(SCORE_WEEKS), count)
-    day = patients["treatment_started_on"][who] + np.where(week == 0, -2, week * 7 + 5)
-    within = day <= np.datetime64(LAST_DAY)
-    who, week, day = who[within], week[within], day[within]
-    gone = fall[who] * (1 - np.exp(-week / 2.0))
-    total = (
-        (baseline[who] * (1 - gone) + rng.normal(0, 1, len(who))).clip(0, 27).round().astype(int)
-    )
-    minute = np.full(len(who), 11 * 60) + 7 * (who % 50)
-    return {
-        "outcome_id": _ids(f"{care.clinic.clinic_id}-o", len(who)),
-        "patient": who,
-        "week": week,
-        "patient_id": patients["patient_id"][who],
-        "instrument": np.full(len(who), "PHQ-9"),
-        "administered_at": care.clinic.instants(day, minute),
-        "total": total,
-        "items": _items(total),
-    }
-
-
-def _items(totals: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Nine item scores of 0 to 3 that add up to each total."""
-    low = totals[:, None] // 9
-    extra = np.arange(9)[None, :] < (totals % 9)[:, None]
-    texts = (low + extra).astype(str)
-    joined = texts[:, 0]
-    for item in range(1, 9):
-        joined = np.char.add(np.char.add(joined, ";"), texts[:, item])
-    return joined
-
-
-def _ids(prefix: str, count: int) -> NDArray[np.str_]:
-    return np.char.add(prefix, np.char.zfill(np.arange(1, count + 1).astype(str), 6))
+def _minutes(count: Column) -> Column:
+    return np.asarray(count).astype("timedelta64[m]")

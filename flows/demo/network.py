@@ -7,26 +7,36 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from checks.contract import contract
-from flows.demo.calendar import LAST_DAY, STATES, Clinic, end_of_last_day, network_clinics
-from flows.demo.care import Care, Table, give_care
+from flows.demo.calendar import LAST_DAY, Clinic, end_of_last_day, network_clinics
+from flows.demo.care import treat
+from flows.demo.follow_up import follow
+from flows.demo.money import bill, rates
+from flows.demo.people import Care, admit
 from flows.demo.plants import Planting, Truth, plant
+from flows.demo.risks import plant_risks, share_persons
+from flows.demo.site import clinic_rows, hour_rows
+from flows.demo.supply import supply
+from flows.demo.tables import Column, Table, size, written
 
-Column = NDArray[Any]
 MARKER = ".keel-demo"
 NIGHTS = 6
-_EVENT = {"sessions": "started_at", "doses": "started_at", "vitals": "measured_at",
-          "outcomes": "administered_at"}  # fmt: skip
-_STAMPS = frozenset({
-    "scheduled_at", "arrived_at", "started_at", "ended_at", "monitoring_ended_at", "ready_at",
-    "discharged_at", "measured_at", "administered_at",
-})  # fmt: skip
+# When a row of these feeds happened; the rest is delivered once.
+_EVENT = {
+    "sessions": "started_at", "doses": "started_at", "vitals": "measured_at",
+    "outcomes": "administered_at", "screenings": "performed_at", "dispenses": "dispensed_at",
+    "inventory": "occurred_at", "charges": "service_on", "events": "started_at",
+    "contacts": "scheduled_at", "shifts": "started_at",
+}  # fmt: skip
+_ONCE = ("patients", "staff", "medications", "waivers")
+# These come every night; the others at first and with the last night.
+_NIGHTLY = ("sessions", "doses", "vitals", "outcomes")
+DENIED = {"status": "denied", "allowed_usd": None, "payer_paid_usd": None,
+          "patient_owed_usd": None, "patient_paid_usd": 0.0, "billed_to_patient_on": None,
+          "patient_paid_on": None, "denial_reason": "no_prior_authorization"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,95 +75,94 @@ def write_network(
     landing.mkdir(parents=True)
     (folder / MARKER).write_text("This folder is Keel's demo, and is written anew by it.\n")
     made = network_clinics(clinics)
-    _write_clinics(landing, made, file_format)
-    rows = {"clinics": len(made)}
+    rows = _write_network_files(landing, made, file_format)
     truths: list[Truth] = []
+    neighbour: Care | None = None
     for at, clinic in enumerate(made):
         share = patients // clinics + (at < patients % clinics)
         if share == 0:
             continue
-        rng = np.random.default_rng([seed, at])
-        hurried = 0 if clean else max(1, share // 40)
-        care = give_care(clinic, share, days, hurried, rng)
-        latest = np.datetime64(LAST_DAY) - NIGHTS - 1
-        planting = Planting(care) if clean else plant(care, hurried, rng, latest=latest)
-        written = _deliver(landing, care, planting, file_format)
-        rows = _added(rows, written)
+        care = Care(clinic, days, np.random.default_rng([seed, at]))
+        planting = _lived(care, share, neighbour, clean=clean)
+        rows = _added(rows, _deliver(landing, care, planting, file_format))
         truths += planting.truth
+        neighbour = care
     if truth:
         _write_truth(folder / "truth.csv", truths)
     return DemoSummary(end_of_last_day(), rows, len(truths))
+
+
+def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) -> Planting:
+    """All that happened at one clinic, and what was planted."""
+    hurried = 0 if clean else max(1, patients // 40)
+    admit(care, patients, hurried)
+    treat(care, hurried)
+    follow(care)
+    latest = np.datetime64(LAST_DAY) - NIGHTS - 1
+    planting = Planting(care) if clean else plant(care, hurried, latest=latest)
+    supply(care)
+    bill(care)
+    if not clean:
+        plant_risks(planting)
+        if neighbour is not None and care.clinic.carelessness % 2:
+            share_persons(care, neighbour, planting)
+    return planting
 
 
 def _added(rows: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     return {feed: rows.get(feed, 0) + more.get(feed, 0) for feed in [*rows, *more]}
 
 
-def _write_clinics(landing: Path, clinics: list[Clinic], file_format: str) -> None:
+def _write_network_files(landing: Path, clinics: list[Clinic], file_format: str) -> dict[str, int]:
     day = LAST_DAY - timedelta(days=NIGHTS)
-    frame = pl.DataFrame(
-        {
-            "clinic_id": [clinic.clinic_id for clinic in clinics],
-            "name": [clinic.name for clinic in clinics],
-            "time_zone": [clinic.zone for clinic in clinics],
-            "state": [STATES[clinic.zone] for clinic in clinics],
-            "chairs": [clinic.chairs for clinic in clinics],
-            "extracted_at": [_extracted(day)] * len(clinics),
-        }
-    )
-    _write(frame, landing / "_network", f"clinics_{day}", file_format)
+    frames = {"clinics": clinic_rows(clinics), "hours": hour_rows(), "rates": rates()}
+    for feed, frame in frames.items():
+        frame = frame.with_columns(extracted_at=pl.lit(_extracted(day)))
+        _write(frame, landing / "_network", f"{feed}_{day}", file_format)
+    return {feed: len(frame) for feed, frame in frames.items()}
 
 
 def _deliver(landing: Path, care: Care, planting: Planting, file_format: str) -> dict[str, int]:
-    """One file a feed and night: first all that was, then what each day brought."""
+    """One file a feed and night: first all that was, then what each night brought."""
     counts: dict[str, int] = {}
     nights = [LAST_DAY - timedelta(days=left) for left in range(NIGHTS, -1, -1)]
-    for feed in ("patients", *_EVENT):
-        table = care.tables[feed]
-        frame = _frame(feed, table, care)
-        delivered = _night_of(feed, table, care, nights)
-        for at, night in enumerate(nights):
+    for feed, table in care.tables.items():
+        frame = written(feed, table, care.clinic)
+        mine = _nights_of(feed, nights)
+        delivered = _night_of(feed, table, care, mine)
+        for at, night in enumerate(mine):
             chosen = (delivered == at) & ~_left_out(table)
-            mine = frame.filter(pl.Series(chosen)).with_columns(
+            brought = frame.filter(pl.Series(chosen)).with_columns(
                 extracted_at=pl.lit(_extracted(night))
             )
             name = f"{feed}_{night}"
-            mine = _spoiled(
-                mine, feed, chosen, planting, f"{care.clinic.clinic_id}/{name}.{file_format}"
-            )
-            if at == 1 and feed == "sessions":
-                mine = pl.concat([mine, _corrections(frame, delivered, night)])
-            if at == 0 and feed == "sessions":
-                mine = _miswritten(mine)
-            _write(mine, landing / care.clinic.clinic_id, name, file_format)
-            counts[feed] = counts.get(feed, 0) + len(mine)
+            file = f"{care.clinic.clinic_id}/{name}.{file_format}"
+            brought = _spoiled(brought, feed, chosen, planting, file)
+            brought = _changed(brought, feed, at, frame, table, delivered, night)
+            _write(brought, landing / care.clinic.clinic_id, name, file_format)
+            counts[feed] = counts.get(feed, 0) + len(brought)
     return counts
 
 
-def _frame(feed: str, table: Table, care: Care) -> pl.DataFrame:
-    """A table's columns as the clinic writes them, in contract order."""
-    columns: dict[str, pl.Series] = {}
-    for name in contract(feed).names:
-        if name not in table or (feed == "patients" and name == "weight_kg"):
-            continue
-        values = table[name]
-        if name in _STAMPS:
-            columns[name] = pl.Series(care.clinic.written(values.astype("datetime64[s]")))
-        elif values.dtype.kind == "f":
-            columns[name] = pl.Series(values, nan_to_null=True)
-        else:
-            columns[name] = pl.Series(values)
-    return pl.DataFrame(columns)
+def _nights_of(feed: str, nights: list[date]) -> list[date]:
+    if feed in _ONCE:
+        return nights[:1]
+    return nights if feed in _NIGHTLY else [nights[0], nights[-1]]
 
 
 def _night_of(feed: str, table: Table, care: Care, nights: list[date]) -> Column:
     """Which night brings each row; one reading in fifty comes a night late."""
-    if feed == "patients":
-        return np.zeros(len(table["patient_id"]), dtype=int)
+    if feed not in _EVENT:
+        return np.zeros(size(table), dtype=int)
     at = table[_EVENT[feed]]
-    offset = care.clinic.offset_minutes(at).astype("timedelta64[m]")
-    day = (at.astype("datetime64[m]") + offset).astype("datetime64[D]")
-    night = (day - np.datetime64(nights[0], "D")).astype(int).clip(0, len(nights) - 1)
+    if feed == "sessions":
+        at = np.where(np.isnat(at), table["scheduled_at"], at)
+    if at.dtype == np.dtype("datetime64[D]"):
+        day = at
+    else:
+        offset = care.clinic.offset_minutes(at).astype("timedelta64[m]")
+        day = (at.astype("datetime64[m]") + offset).astype("datetime64[D]")
+    night = np.searchsorted(np.array(nights, dtype="datetime64[D]"), day).clip(0, len(nights) - 1)
     if feed == "vitals":
         late = (np.arange(len(night)) % 50 == 7) & (night < len(nights) - 1) & (night > 0)
         night = night + late
@@ -161,8 +170,7 @@ def _night_of(feed: str, table: Table, care: Care, nights: list[date]) -> Column
 
 
 def _left_out(table: Table) -> Column:
-    size = len(next(iter(table.values())))
-    return np.asarray(table.get("left_out", np.zeros(size, dtype=bool)))
+    return np.asarray(table.get("left_out", np.zeros(size(table), dtype=bool)))
 
 
 def _spoiled(
@@ -183,17 +191,37 @@ def _spoiled(
     return frame
 
 
-def _miswritten(frame: pl.DataFrame) -> pl.DataFrame:
-    """The first delivery has a wrong chair in some sessions, which a later one corrects."""
-    wrong = pl.int_range(pl.len()) % 40 == 11
-    return frame.with_columns(chair=pl.when(wrong).then(pl.lit("99")).otherwise(pl.col("chair")))
+def _changed(
+    brought: pl.DataFrame, feed: str, at: int, frame: pl.DataFrame, table: Table,
+    delivered: Column, night: date,
+) -> pl.DataFrame:  # fmt: skip
+    """What is first delivered wrong, or before a payer thought again, and later corrected."""
+    again = _corrected_later(feed, table)
+    if again is None:
+        return brought
+    first = delivered == 0
+    if at == 0:
+        mark = pl.Series(again[first & ~_left_out(table)])
+        wrong = {"chair": 99} if feed == "sessions" else DENIED
+        return brought.with_columns(
+            pl.when(mark).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+            for name, value in wrong.items()
+        )
+    if at == 1:
+        corrected = frame.filter(pl.Series(again & first))
+        return pl.concat(
+            [brought, corrected.with_columns(extracted_at=pl.lit(_extracted(night)))],
+            how="vertical_relaxed",
+        )
+    return brought
 
 
-def _corrections(frame: pl.DataFrame, delivered: Column, night: date) -> pl.DataFrame:
-    first = frame.filter(pl.Series(delivered == 0))
-    return first.filter(pl.int_range(pl.len()) % 40 == 11).with_columns(
-        extracted_at=pl.lit(_extracted(night))
-    )
+def _corrected_later(feed: str, table: Table) -> Column | None:
+    if feed == "sessions":
+        return np.asarray(np.arange(size(table)) % 40 == 11)
+    if feed == "charges":
+        return np.asarray(table["at_first_denied"])
+    return None
 
 
 def _extracted(night: date) -> str:

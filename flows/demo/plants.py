@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.demo.calendar import LAST_DAY
-from flows.demo.care import SCORE_WEEKS, Care
+from flows.demo.follow_up import SCORE_WEEKS
+from flows.demo.people import IV, Care
+from flows.demo.tables import shown_id, size
 
 Picked = NDArray[np.int64]
 
@@ -36,44 +38,55 @@ class Truth:
 
 @dataclass
 class Planting:
-    """Truth so far, rows to leave out, and rows to spoil on writing (position -> column, text)."""
+    """Truth so far, sessions that nothing was done to yet, and rows to spoil on writing."""
 
     care: Care
+    free: list[int] = field(default_factory=list)
     truth: list[Truth] = field(default_factory=list)
     spoiled: list[tuple[str, int, str, str, str]] = field(default_factory=list)
 
+    def take(self, count: int) -> Picked:
+        """So many sessions (positions) that carry no plant yet."""
+        taken, self.free = self.free[:count], self.free[count:]
+        return np.array(taken, dtype=np.int64)
+
     def breach(self, picked: Picked, reason: str, **statuses: str) -> None:
         """Write down what each picked session's rules must say."""
-        sessions = self.care.tables["sessions"]
-        for session in sessions["session_id"][picked].tolist():
+        for session in self.care.tables["sessions"]["session_id"][picked].tolist():
             for rule, status in statuses.items():
-                self.truth.append(
-                    Truth("breach", self.care.clinic.clinic_id, "sessions", "session", session,
-                          rule.replace("_", "-"), status, reason=reason)
-                )  # fmt: skip
+                self.note("breach", "sessions", "session", "session_id", session,
+                          rule.replace("_", "-"), status, reason=reason)  # fmt: skip
+
+    def note(
+        self, kind: str, feed: str, subject_kind: str, id_column: str, number: int,
+        rule_id: str, status: str, *, reason: str,
+    ) -> None:  # fmt: skip
+        """Write down one planted truth about a subject."""
+        clinic = self.care.clinic
+        subject = shown_id(clinic, id_column, number)
+        self.truth.append(
+            Truth(kind, clinic.clinic_id, feed, subject_kind, subject, rule_id, status,
+                  reason=reason)
+        )  # fmt: skip
 
 
-def plant(care: Care, hurried: int, rng: np.random.Generator, *, latest: np.datetime64) -> Planting:
+def plant(care: Care, hurried: int, *, latest: np.datetime64) -> Planting:
     """Break each rule a few times, and spoil a few rows of deliveries up to `latest`."""
-    planting = Planting(care)
     sessions = care.tables["sessions"]
-    days = sessions["started_at"].astype("datetime64[D]")
-    plain = (sessions["patient"] >= hurried) & (days <= latest)
-    free = rng.permutation(np.flatnonzero(plain))
-    room = len(free) // (len(_SESSION_PLANTS) * 6)
+    plain = (sessions["patient"] >= hurried) & (sessions["status"] == "completed")
+    plain &= (sessions["program"] == IV) & (sessions["started_at"] < latest)
+    planting = Planting(care, care.rng.permutation(np.flatnonzero(plain)).tolist())
+    room = len(planting.free) // (len(_SESSION_PLANTS) * 6)
     habit = care.clinic.carelessness
     gone: list[Picked] = []
-    taken = 0
     for at, (reason, change, statuses) in enumerate(_SESSION_PLANTS):
-        each = max(1, min(room, habit + (at * 7 + habit * 5) % 4))
-        picked = free[taken : taken + each]
-        taken += each
+        picked = planting.take(max(1, min(room, habit + (at * 7 + habit * 5) % 4)))
         gone.append(change(care, picked))
         planting.breach(picked, reason, **statuses)
     _plant_haste(planting, hurried)
-    _plant_scores(planting, free[taken:], hurried)
-    _spoil(planting, free[taken:], rng)
-    _leave_out(care, "vitals", np.concatenate(gone) if gone else np.array([], dtype=np.int64))
+    _plant_scores(planting, hurried)
+    _spoil(planting)
+    _leave_out(care, "vitals", np.concatenate(gone))
     return planting
 
 
@@ -141,9 +154,6 @@ def _left_unfit(care: Care, picked: Picked) -> Picked:
 
 
 def _no_escort(care: Care, picked: Picked) -> Picked:
-    care.tables["sessions"]["escort_confirmed"] = care.tables["sessions"][
-        "escort_confirmed"
-    ].astype("<U5")
     care.tables["sessions"]["escort_confirmed"][picked] = "false"
     return _none()
 
@@ -171,15 +181,17 @@ _SESSION_PLANTS: tuple[tuple[str, Callable[[Care, Picked], Picked], dict[str, st
 
 def _plant_haste(planting: Planting, hurried: int) -> None:
     sessions = planting.care.tables["sessions"]
-    fourth = np.flatnonzero((sessions["patient"] < hurried) & (sessions["number"] == 3))
+    mine = (sessions["patient"] < hurried) & (sessions["number"] == 3)
+    fourth = np.flatnonzero(mine & ~np.isnat(sessions["started_at"]))
     planting.breach(fourth, "fourth session within a week", sessions_per_week="not_met")
 
 
-def _plant_scores(planting: Planting, free: Picked, hurried: int) -> None:
+def _plant_scores(planting: Planting, hurried: int) -> None:
     """A patient without a score before the course, one without one after the sixth session."""
     care = planting.care
     sessions, outcomes = care.tables["sessions"], care.tables["outcomes"]
-    sixth = np.flatnonzero((sessions["number"] == 5) & (sessions["patient"] >= hurried))
+    given = (sessions["program"] == IV) & ~np.isnat(sessions["started_at"])
+    sixth = np.flatnonzero(given & (sessions["number"] == 5) & (sessions["patient"] >= hurried))
     over = sessions["started_at"][sixth].astype("datetime64[D]") + 16 <= np.datetime64(LAST_DAY)
     patients = list(dict.fromkeys(sessions["patient"][sixth[over]].tolist()))
     if len(patients) < 2:
@@ -188,31 +200,28 @@ def _plant_scores(planting: Planting, free: Picked, hurried: int) -> None:
     gone = (outcomes["patient"] == before) & (outcomes["week"] == 0)
     gone |= (outcomes["patient"] == after) & (outcomes["week"] == SCORE_WEEKS[1])
     _leave_out(care, "outcomes", np.flatnonzero(gone))
-    theirs = np.flatnonzero(sessions["patient"] == before)
+    theirs = np.flatnonzero(given & (sessions["patient"] == before))
     planting.breach(theirs, "no score before the course", score_before_course="not_met")
     last = sixth[sessions["patient"][sixth] == after]
     planting.breach(last, "no score after the sixth session", score_after_induction="not_met")
 
 
-def _spoil(planting: Planting, free: Picked, rng: np.random.Generator) -> None:
+def _spoil(planting: Planting) -> None:
     """Rows that must be quarantined: one reading of a session each, so that it can't be judged."""
-    care = planting.care
-    vitals = care.tables["vitals"]
     ways = (
         ("spo2_pct", "120", "spo2_pct: out_of_bounds"),
         ("systolic_mmhg", "see note", "systolic_mmhg: unreadable"),
         ("position", "upside down", "position: not_in_list"),
+        ("measured_at", "2026-02-30T10:00", "measured_at: unreadable"),
     )
-    room = max(0, min(len(free) // 4, len(vitals["vital_id"]) // 300))
-    for at, session in enumerate(free[: min(room, 6)].tolist()):
-        (reading,) = _readings(care, np.array([session]), 5).tolist()
+    vitals = planting.care.tables["vitals"]
+    room = min(len(planting.free) // 4, len(vitals["vital_id"]) // 300, 8)
+    picked = planting.take(room)
+    planting.breach(picked, "a reading is in quarantine", vitals_during_recovery="not_evaluable")
+    for at, session in enumerate(picked.tolist()):
+        (reading,) = _readings(planting.care, np.array([session]), 5).tolist()
         column, text, reason = ways[at % len(ways)]
         planting.spoiled.append(("vitals", reading, column, text, reason))
-        planting.breach(
-            np.array([session]),
-            "a reading is in quarantine",
-            vitals_during_recovery="not_evaluable",
-        )
 
 
 def _readings(care: Care, picked: Picked, *numbers: int) -> Picked:
@@ -224,7 +233,7 @@ def _readings(care: Care, picked: Picked, *numbers: int) -> Picked:
 def _leave_out(care: Care, feed: str, gone: Picked) -> None:
     """Mark rows that were never charted; the writer leaves them out."""
     table = care.tables[feed]
-    table.setdefault("left_out", np.zeros(len(next(iter(table.values()))), dtype=bool))
+    table.setdefault("left_out", np.zeros(size(table), dtype=bool))
     table["left_out"][gone] = True
 
 

@@ -309,7 +309,7 @@ def test_settings_that_are_wrong_are_told_by_name(
     [
         (b"pid,kind\nsecret,bp,1\n", "sheet.csv: line 2 has other fields"),
         (b"pid,kind\nsecret\xff,bp\n", "is not UTF-8"),
-        (b"pid,pid\nsecret,bp\n", "stands in its header twice"),
+        (b"pid,pid\nsecret,bp\n", "have the same name"),
         (b"pid,_row\nsecret,bp\n", "its header has _row, which Keel adds itself"),
         (b"", "sheet.csv: it is empty"),
     ],

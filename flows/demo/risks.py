@@ -1,0 +1,212 @@
+"""Planted risks: what a patient, a lot or a member of staff does that must be noticed.
+
+They are planted after care and stock were written down, so that charts, stock book and charges
+disagree where the truth says so. `rule_id` of such a line of truth.csv is the signal's name.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.demo.calendar import LAST_DAY
+from flows.demo.people import NURSES, PRESCRIBERS, SHARED, Care
+from flows.demo.plants import Planting, Truth
+from flows.demo.tables import Table, rows_of, size, stacked
+
+RISK = "risk"
+
+
+def plant_risks(planting: Planting) -> None:
+    """Mistaken units, and the risks of patients, stock and staff."""
+    care = planting.care
+    _mistaken_units(planting)
+    _early_refill(planting)
+    _overlapping_supply(planting)
+    _unexpected_screen(planting)
+    _unqueried_monitoring(planting)
+    _short_count(planting)
+    _dose_without_stock(planting)
+    _unrecorded_waste(planting)
+    _unwitnessed_waste(planting)
+    _late_loss_report(planting)
+    _waiver(planting)
+    care.tables["inventory"]["entry_id"] = np.arange(1, size(care.tables["inventory"]) + 1)
+
+
+def share_persons(care: Care, other: Care, planting: Planting) -> None:
+    """One patient is treated at two clinics; the network's number says so."""
+    mine = care.tables["patients"]
+    if min(size(mine), size(other.tables["patients"])) < SHARED:
+        return
+    mine["person_id"][SHARED - 1] = other.tables["patients"]["person_id"][SHARED - 1]
+    planting.note(RISK, "patients", "patient", "patient_id", SHARED, "several-clinics", "",
+                  reason="the same person is a patient of another clinic")  # fmt: skip
+
+
+def _mistaken_units(planting: Planting) -> None:
+    """A dose charted in grams, and a saturation charted as a fraction."""
+    doses, vitals = planting.care.tables["doses"], planting.care.tables["vitals"]
+    in_grams = planting.take(1)
+    doses["amount_mg"][in_grams] = (doses["amount_mg"][in_grams] / 1000).round(4)
+    planting.breach(in_grams, "mistaken unit: a dose in grams", dose_per_kg="not_met")
+    fraction = planting.take(1)
+    at = np.isin(vitals["session"], fraction) & (vitals["reading"] == 2)
+    for reading in np.flatnonzero(at).tolist():
+        planting.spoiled.append(("vitals", reading, "spo2_pct", "0.97", "spo2_pct: out_of_bounds"))
+    planting.breach(
+        fraction, "mistaken unit: saturation as a fraction",
+        vitals_during_infusion="not_evaluable",
+    )  # fmt: skip
+
+
+def _early_refill(planting: Planting) -> None:
+    """A supply for four weeks is fetched again after two and a half."""
+    dispenses = planting.care.tables["dispenses"]
+    for at in np.flatnonzero(dispenses["number"] == 2)[:1].tolist():
+        dispenses["dispensed_at"][at] -= np.timedelta64(10 * 24, "h")
+        _noted(planting, "early-refill", dispenses["patient_id"][at], "refill ten days early")
+
+
+def _overlapping_supply(planting: Planting) -> None:
+    """Another prescriber's supply, from a pharmacy, in the middle of one."""
+    dispenses = planting.care.tables["dispenses"]
+    picked = np.flatnonzero(dispenses["number"] == 1)[-1:]
+    if not len(picked) or (dispenses["dispensed_at"][picked[0]] > _days_ago(15)):
+        return
+    again = rows_of(dispenses, picked)
+    again["dispensed_at"] = again["dispensed_at"] + np.timedelta64(9 * 24, "h")
+    again["issued_on"] = again["dispensed_at"].astype("datetime64[D]")
+    again["prescriber_id"] = PRESCRIBERS[::-1][again["patient"] % len(PRESCRIBERS)]
+    again["rx_id"] = again["rx_id"] + 100_000
+    again |= {"source": np.array(["pharmacy"]), "lot": np.array([""]), "number": np.array([90]),
+              "refill_number": np.array([0])}  # fmt: skip
+    again["dispense_id"] = np.array([size(dispenses) + 1])
+    planting.care.tables["dispenses"] = stacked(dispenses, again)
+    for signal in ("overlapping-supply", "several-prescribers"):
+        _noted(planting, signal, again["patient_id"][0], "a second prescriber's supply meanwhile")
+
+
+def _unexpected_screen(planting: Planting) -> None:
+    screenings = planting.care.tables["screenings"]
+    at = int(np.flatnonzero(screenings["kind"] == "uds")[0])
+    screenings["result"][at] = "positive"
+    screenings["expected"][at] = "false"
+    analyte = np.full(size(screenings), "", dtype="<U12")
+    analyte[at] = "cocaine"
+    screenings["analyte"] = analyte
+    _noted(planting, "unexpected-uds", screenings["patient_id"][at], "cocaine, not expected")
+
+
+def _unqueried_monitoring(planting: Planting) -> None:
+    screenings = planting.care.tables["screenings"]
+    asked = screenings["kind"] == "pdmp"
+    patient = int(screenings["patient_id"][np.flatnonzero(asked)[-1]])
+    gone = asked & (screenings["patient_id"] == patient)
+    planting.care.tables["screenings"] = rows_of(screenings, ~gone)
+    _noted(planting, "pdmp-not-queried", patient, "the prescription monitor was never asked")
+
+
+def _short_count(planting: Planting) -> None:
+    """A count 60 mg below what the movements say, and what is left leaves as counted."""
+    book = planting.care.tables["inventory"]
+    at = np.flatnonzero((book["kind"] == "count") & (book["drug"] == "ketamine"))
+    if len(at):
+        book["amount_mg"][at[0]] -= 60.0
+        after = book["lot"] == book["lot"][at[0]]
+        after &= book["occurred_at"] > book["occurred_at"][at[0]]
+        book["amount_mg"][after] -= 60.0
+        _lot(planting, "lot-variance", str(book["lot"][at[0]]), "count 60 mg short")
+
+
+def _dose_without_stock(planting: Planting) -> None:
+    """A dose that the stock book does not know."""
+    book = planting.care.tables["inventory"]
+    session = planting.care.tables["sessions"]["session_id"][planting.take(1)]
+    known = np.isin(book["session_id"], session) & (book["kind"] == "administered")
+    for number in session.tolist():
+        planting.care.tables["inventory"] = rows_of(book, ~known)
+        planting.note(RISK, "inventory", "session", "session_id", number, "dose-not-in-stock", "",
+                      reason="the stock book has no entry for the dose")  # fmt: skip
+
+
+def _unrecorded_waste(planting: Planting) -> None:
+    """More was opened than was given, and nothing was written down as wasted."""
+    care = planting.care
+    picked = planting.take(1)
+    book = care.tables["inventory"]
+    session = care.tables["sessions"]["session_id"][picked]
+    care.tables["doses"]["wasted_mg"][picked] = 0
+    gone = np.isin(book["session_id"], session) & (book["kind"] == "wasted")
+    care.tables["inventory"] = rows_of(book, ~gone)
+    for number in session.tolist():
+        planting.note(RISK, "doses", "session", "session_id", number, "unrecorded-waste", "",
+                      reason="more opened than given and wasted")  # fmt: skip
+
+
+def _unwitnessed_waste(planting: Planting) -> None:
+    """In careless clinics one nurse wastes without a witness, or witnesses for herself."""
+    care = planting.care
+    if care.clinic.carelessness < 3:
+        return
+    book, nurse = care.tables["inventory"], int(NURSES[-1])
+    hers = np.flatnonzero((book["kind"] == "wasted") & (book["actor_id"] == nurse))
+    book["witness_id"][hers[::3]] = 0
+    book["witness_id"][hers[1::7]] = nurse
+    if len(hers):
+        planting.note(RISK, "inventory", "staff", "staff_id", nurse, "unwitnessed-waste", "",
+                      reason="waste without a second person")  # fmt: skip
+
+
+def _late_loss_report(planting: Planting) -> None:
+    """A loss that was discovered, and told to the DEA a week later."""
+    care = planting.care
+    if care.clinic.carelessness < 4:
+        return
+    book = care.tables["inventory"]
+    at = np.flatnonzero((book["kind"] == "count") & (book["drug"] == "ketamine"))
+    if len(at) < 2:
+        return
+    loss: Table = rows_of(book, at[1:2])
+    discovered = loss["occurred_at"] + np.timedelta64(1, "h")
+    loss |= {"kind": np.array(["lost"]), "amount_mg": np.array([100.0]),
+             "occurred_at": loss["occurred_at"] - np.timedelta64(1, "h"),
+             "discovered_at": discovered,
+             "dea_notified_at": discovered + np.timedelta64(8 * 24, "h")}  # fmt: skip
+    later = (book["lot"] == loss["lot"][0]) & (book["occurred_at"] >= book["occurred_at"][at[1]])
+    book["amount_mg"][later] -= 100.0
+    care.tables["inventory"] = stacked(book, loss)
+    _lot(planting, "loss-told-late", str(loss["lot"][0]), "told to the DEA after eight days")
+
+
+def _waiver(planting: Planting) -> None:
+    """The medical director excuses one breach."""
+    first = next((truth for truth in planting.truth if truth.rule_id == "escort-confirmed"), None)
+    if first is None:
+        return
+    planting.care.tables["waivers"] = {
+        "waiver_id": np.array([1]),
+        "subject_id": np.array([int(first.subject_id.rsplit("s", 1)[1])]),
+        "rule_id": np.array([first.rule_id]),
+        "reason": np.array(["went home with a nurse"]),
+        "approved_by": np.array(["medical director"]),
+        "approved_on": np.array([np.datetime64(LAST_DAY) - 3]),
+    }
+    planting.truth.append(
+        Truth("waiver", first.clinic_id, "waivers", "session", first.subject_id, first.rule_id,
+              reason="excused by the medical director")
+    )  # fmt: skip
+
+
+def _noted(planting: Planting, signal: str, patient: int, reason: str) -> None:
+    planting.note(RISK, "patients", "patient", "patient_id", int(patient), signal, "",
+                  reason=reason)  # fmt: skip
+
+
+def _lot(planting: Planting, signal: str, lot: str, reason: str) -> None:
+    planting.truth.append(
+        Truth(RISK, planting.care.clinic.clinic_id, "inventory", "lot", lot, signal, reason=reason)
+    )
+
+
+def _days_ago(days: int) -> np.datetime64:
+    return np.datetime64(LAST_DAY) - days
