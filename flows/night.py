@@ -111,7 +111,7 @@ def open_night(
         contract(feed)
     protocols = load_protocols(settings.protocols, settings.builtin_protocols)
     with open_warehouse(settings.warehouse) as warehouse:
-        run = start_run(warehouse, settings.now())
+        run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
         night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics))
         try:

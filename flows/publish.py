@@ -22,15 +22,14 @@ from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
 from flows.pseudonyms import ensure_pseudonyms
 from flows.results import reading_results, write_results
-from flows.runs import Run
+from flows.runs import RUN_ID, Run
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
 
 CURRENT = "current"
 RESULTS = "results.duckdb"
-_RUN = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
-_LEFT_OVER = re.compile(rf"\.(current\.)?{_RUN.pattern}\.tmp")
+_LEFT_OVER = re.compile(rf"\.(current\.)?{RUN_ID.pattern}\.tmp")
 _FLUSHED_AT_ONCE = 16
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -151,7 +150,7 @@ def _remove_old(publish: Path, keep: int) -> None:
     runs = {
         path: int(named[1])
         for path in publish.iterdir()
-        if (named := _RUN.fullmatch(path.name)) and path.is_dir() and path.name != current
+        if (named := RUN_ID.fullmatch(path.name)) and path.is_dir() and path.name != current
     }
     newest_first = sorted(runs, key=lambda path: (runs[path], path.name), reverse=True)
     for old in newest_first[keep - 1 :]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import __version__
 
 if TYPE_CHECKING:
     from flows.warehouse import Warehouse
+
+RUN_ID = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,18 @@ class Run:
     started_at: datetime
 
 
-def start_run(warehouse: Warehouse, as_of: datetime) -> Run:
-    """Number the next run and write it down as started; a run found half-way is marked broken."""
+def start_run(warehouse: Warehouse, as_of: datetime, publish: Path | None = None) -> Run:
+    """Number the next run and write it down as started; a run found half-way is marked broken.
+
+    Its number follows the highest in the warehouse and in the folder of published runs, which may
+    have outlived a warehouse.
+    """
     started_at = datetime.now(UTC)
     with warehouse.transaction():
         warehouse.db.execute("UPDATE ops.runs SET state = 'interrupted' WHERE state = 'started'")
         row = warehouse.db.execute("SELECT coalesce(max(seq), 0) + 1 FROM ops.runs").fetchone()
         assert row is not None
-        seq = int(row[0])
+        seq = max(int(row[0]), _highest_published(publish) + 1)
         run = Run(f"{seq:06d}-{started_at:%Y%m%dT%H%M%SZ}", seq, as_of, started_at)
         warehouse.db.execute(
             "INSERT INTO ops.runs (run_id, seq, started_at, as_of, state, keel_version) "
@@ -38,6 +46,13 @@ def start_run(warehouse: Warehouse, as_of: datetime) -> Run:
             [run.run_id, run.seq, run.started_at, run.as_of, __version__],
         )
     return run
+
+
+def _highest_published(publish: Path | None) -> int:
+    if publish is None or not publish.is_dir():
+        return 0
+    names = (RUN_ID.fullmatch(path.name) for path in publish.iterdir())
+    return max((int(name[1]) for name in names if name), default=0)
 
 
 def finish_run(warehouse: Warehouse, run: Run, state: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scipy.stats import binomtest
+from flows.intervals import wilson
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,8 +65,7 @@ def with_share(counted: Row) -> Row:
     good, bad = counted["compliant"], counted["non_compliant"]
     if good + bad == 0:
         return {**counted, "share": None, "low": None, "high": None}
-    interval = binomtest(good, good + bad).proportion_ci(0.95, method="wilson")
-    low, high = float(interval.low), float(interval.high)
+    low, high = wilson(good, good + bad)
     return {**counted, "share": good / (good + bad), "low": low, "high": high}
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 
 import duckdb
 
+from checks.contract import contracts
 from flows.demo import write_network
 
 ROOT = Path(__file__).parents[2]
-SESSIONS_PER_PATIENT = 8.8
+SESSIONS_PER_PATIENT = 8.6
 
 
 def main() -> None:
@@ -64,7 +65,7 @@ def bare_load(landing: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         started = time.perf_counter()
         with duckdb.connect(str(Path(name) / "bare.duckdb")) as db:
-            for feed in ("clinics", "patients", "sessions", "doses", "vitals", "outcomes"):
+            for feed in contracts():
                 files = sorted(str(path) for path in landing.glob(f"*/{feed}_*.csv"))
                 db.execute(
                     f"CREATE TABLE {feed} AS SELECT * FROM "
