@@ -75,8 +75,8 @@ def _periods(care: Care, at: Column) -> Column:
 
 
 def _lots(care: Care, at: Column, letters: Column) -> Column:
-    period = np.char.zfill((_periods(care, at) + 1).astype(str), 3)
-    return np.char.add(np.char.add(f"{care.clinic.clinic_id}-", letters), period)
+    names = np.array([f"{period + 1:03d}" for period in range(care.days // LOT_DAYS + 2)])
+    return np.char.add(np.char.add(f"{care.clinic.clinic_id}-", letters), names[_periods(care, at)])
 
 
 def _inventory(care: Care) -> Table:
