@@ -50,7 +50,7 @@ def _outcomes(care: Care) -> Table:
     responds = rng.random(count) < RESPONDING_SHARE
     course = {
         "baseline": rng.normal(19, 3.2, count).clip(11, 27),
-        "fall": np.where(responds, rng.uniform(0.52, 0.95, count), rng.uniform(0, 0.42, count)),
+        "fall": np.where(responds, rng.uniform(0.57, 1.03, count), rng.uniform(0, 0.42, count)),
         "relapses": responds & (rng.random(count) < RELAPSING_SHARE),
         "at_risk": rng.random(count) < 0.12,
     }
