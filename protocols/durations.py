@@ -36,10 +36,11 @@ class Length:
     def words(self) -> str:
         """As a nurse would say it."""
         if self.calendar_days is not None:
-            return f"{self.calendar_days} days"
+            return f"{self.calendar_days} {'day' if self.calendar_days == 1 else 'days'}"
         for unit, name in (("d", "days"), ("h", "h"), ("m", "min")):
             if self.microseconds and self.microseconds % _UNITS[unit] == 0:
-                return f"{self.microseconds // _UNITS[unit]} {name}"
+                number = self.microseconds // _UNITS[unit]
+                return f"{number} {'day' if (name, number) == ('days', 1) else name}"
         return f"{self.microseconds / 1_000_000:g} s"
 
 
