@@ -9,22 +9,23 @@ from textwrap import wrap
 from typing import Any
 
 from protocols.kinds import kinds
-from protocols.model import Measure, Protocol, Rule
+from protocols.model import Measure, Protocol, Rule, Severity, Tier
 from protocols.words import expression_words, feed_words, length_words, link_words, window_words
 
-TIERS: Mapping[str, str] = {
+TIERS: Mapping[Tier, str] = {
     "T1": "law, label or REMS", "T2": "guideline", "T3": "trial", "T4": "house rule",
 }  # fmt: skip
-SEVERITIES: Mapping[str, str] = {
-    "critical": "critical: the session does not comply",
-    "major": "major: the session does not comply",
-    "minor": "minor: counted, the session still complies",
+SEVERITIES: Mapping[Severity, str] = {
+    "critical": "critical: the {} does not comply",
+    "major": "major: the {} does not comply",
+    "minor": "minor: counted, the {} still complies",
 }
+_SUBJECTS = {"sessions": "session", "dispenses": "dispense", "outcomes": "score"}
 MISSING: Mapping[str, str] = {
     "not_met": "counts as not met", "not_evaluable": "cannot be judged", "met": "counts as met",
     "excluded": "is left out",
 }  # fmt: skip
-_LABEL = 12
+_LABEL = 13
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def scope_sentence(protocol: Protocol) -> str:
     if protocol.drug:
         said.append(f"of {protocol.drug}")
     if protocol.programs is not None:
-        said.append(f"in the programmes {', '.join(protocol.programs)}")
+        noun = "programme" if len(protocol.programs) == 1 else "programmes"
+        said.append(f"in the {noun} {', '.join(protocol.programs)}")
     if protocol.clinics is not None:
         said.append(f"at {', '.join(protocol.clinics)}")
     if protocol.population is not None:
@@ -112,12 +114,14 @@ def clause(protocol: Protocol, rule: Rule) -> Clause:
     lines = [("Asks", kind.asks(rule).sentence)]
     if rule.when is not None:
         lines.append(("Only if", expression_words(rule.when)))
-    lines.append(("If not met", SEVERITIES[rule.severity]))
+    lines.append(("If not met", SEVERITIES[rule.severity].format(_SUBJECTS[protocol.judges])))
     without = kind.missing(rule)
     if without is not None:
         lines.append(("Not charted", MISSING[without]))
     if rule.target is not None:
-        lines.append(("Target", f"met in at least {rule.target:.4g} of the sessions judged"))
+        lines.append(
+            ("Target", f"met in at least {rule.target:.4g} of the {protocol.judges} judged")
+        )
     source = TIERS[rule.tier] + f" ({rule.tier})"
     if rule.source is not None:
         source += f": {protocol.sources[rule.source].citation}"

@@ -105,10 +105,15 @@ def _sources(old: Mapping[str, Citation], new: Mapping[str, Citation]) -> Iterat
 
 
 def _examples(old: tuple[Example, ...], new: tuple[Example, ...]) -> Iterator[str]:
-    added = sum(example not in old for example in new)
-    dropped = sum(example not in new for example in old)
-    if added or dropped:
-        yield f"worked examples: {added} new or changed, {dropped} gone or as they were before"
+    before, after = ({example.title: example for example in some} for some in (old, new))
+    counts = {
+        "new": sum(title not in before for title in after),
+        "changed": sum(title in before and before[title] != after[title] for title in after),
+        "dropped": sum(title not in after for title in before),
+    }
+    if any(counts.values()):
+        said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        yield f"worked examples: {said}"
 
 
 def _changed(

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(s|m|h|d|cd)")
+_DURATION = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d|cd)")
+_LONGEST_DAYS = 36_525
 _BOUND = re.compile(r"([A-Za-z_][\w.]*)(?:\s*([+-])\s*(\S+))?")
 
 
@@ -55,8 +56,13 @@ def parse_length(text: Any) -> Length:
     if unit == "cd":
         if "." in number:
             raise ValueError("calendar days are whole, for example 7cd")
-        return Length(0, int(number), text)
-    return Length(round(float(number) * _UNITS[unit]), None, text)
+        length = Length(0, int(number), text)
+    else:
+        length = Length(round(float(number) * _UNITS[unit]), None, text)
+    days = abs(length.calendar_days or 0) + abs(length.microseconds) // _UNITS["d"]
+    if days > _LONGEST_DAYS:
+        raise ValueError("is longer than a hundred years")
+    return length
 
 
 @dataclass(frozen=True)

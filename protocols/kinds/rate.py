@@ -14,7 +14,7 @@ from protocols.words import length_words
 
 KIND = "rate"
 _ACROSS = {
-    "protocol": "the patient's subjects under this protocol",
+    "protocol": "how often this protocol judges the patient",
     "patient": "all sessions of the patient, under any protocol or none",
 }
 
