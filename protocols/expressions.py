@@ -366,7 +366,8 @@ _TWO = frozenset({"this", "expression"})
 _ONE = frozenset({"this"})
 _MANY = frozenset({"this", "expressions"})
 _ALLOWED: Mapping[type[nodes.Expr], frozenset[str]] = {
-    nodes.Column: frozenset({"this", "table", "db", "catalog"}), nodes.Literal: frozenset({"this", "is_string"}),
+    nodes.Column: frozenset({"this", "table", "db", "catalog"}),
+    nodes.Literal: frozenset({"this", "is_string"}),
     nodes.Boolean: _ONE, nodes.Null: frozenset(), nodes.Paren: _ONE,
     nodes.Cast: frozenset({"this", "to"}), nodes.Interval: frozenset({"this", "unit"}),
     nodes.And: _TWO, nodes.Or: _TWO, nodes.Not: _ONE,

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NoReturn
 
 from checks.contract import Column, contract, contracts
-from protocols.model import Example, Protocol
+from protocols.model import Protocol
 
 Fail = Callable[[tuple[str | int, ...], str], NoReturn]
 
@@ -30,11 +30,6 @@ def check_examples(protocol: Protocol, fail: Fail) -> None:
                 fail((*path, "feeds", feed), said + _near(feed, list(contracts())))
             for number, row in enumerate(rows):
                 _check_row(feed, row, (*path, "feeds", feed, number), fail)
-
-
-def rows_of(example: Example, feed: str) -> list[dict[str, Any]]:
-    """An example's rows of a feed, typed."""
-    return [typed(feed, row) for row in example.feeds.get(feed, [])]
 
 
 def typed(feed: str, row: Mapping[str, Any]) -> dict[str, Any]:
