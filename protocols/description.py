@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
+from protocols.evaluate import SUBJECT_KINDS
 from protocols.kinds import kinds
 from protocols.model import Measure, Protocol, Rule, Severity, Tier
 from protocols.words import expression_words, feed_words, length_words, link_words, window_words
@@ -20,7 +21,6 @@ SEVERITIES: Mapping[Severity, str] = {
     "major": "major: the {} does not comply",
     "minor": "minor: counted, the {} still complies",
 }
-_SUBJECTS = {"sessions": "session", "dispenses": "dispense", "outcomes": "score"}
 MISSING: Mapping[str, str] = {
     "not_met": "counts as not met", "not_evaluable": "cannot be judged", "met": "counts as met",
     "excluded": "is left out",
@@ -38,19 +38,19 @@ class Clause:
 
 def described(protocol: Protocol, width: int) -> str:
     """All of a protocol, wrapped to a terminal's width."""
-    parts = [_wrapped(line, width, "") for line in headline(protocol)]
+    parts = [wrapped(line, width, "") for line in headline(protocol)]
     for number, rule in enumerate(protocol.rules, start=1):
         told = clause(protocol, rule)
-        parts += ["", _wrapped(f"{number}. {told.title}", width, "   ")]
+        parts += ["", wrapped(f"{number}. {told.title}", width, "   ")]
         parts += [
-            _wrapped(f"   {label:<{_LABEL}}{text}", width, " " * (3 + _LABEL))
+            wrapped(f"   {label:<{_LABEL}}{text}", width, " " * (3 + _LABEL))
             for label, text in told.lines
         ]
     for name, measure in protocol.measures.items():
         title = "Values that the rules above use" if name == next(iter(protocol.measures)) else None
         parts += ["", title] if title else []
         said = f"{name.replace('_', ' ')}: {measure_sentence(measure)}"
-        parts.append(_wrapped(f"   {said}", width, "     "))
+        parts.append(wrapped(f"   {said}", width, "     "))
     return "\n".join(parts)
 
 
@@ -114,7 +114,7 @@ def clause(protocol: Protocol, rule: Rule) -> Clause:
     lines = [("Asks", kind.asks(rule).sentence)]
     if rule.when is not None:
         lines.append(("Only if", expression_words(rule.when)))
-    lines.append(("If not met", SEVERITIES[rule.severity].format(_SUBJECTS[protocol.judges])))
+    lines.append(("If not met", SEVERITIES[rule.severity].format(SUBJECT_KINDS[protocol.judges])))
     without = kind.missing(rule)
     if without is not None:
         lines.append(("Not charted", MISSING[without]))
@@ -174,7 +174,8 @@ def rules_as_data(protocol: Protocol) -> Sequence[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _wrapped(line: str, width: int, indent: str) -> str:
+def wrapped(line: str, width: int, indent: str) -> str:
+    """A line broken at blanks to a terminal's width, what follows indented."""
     room = max(width, 40)
     return "\n".join(
         wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

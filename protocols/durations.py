@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _DURATION = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d|cd)")
@@ -101,5 +101,15 @@ def _bound(text: Any) -> Bound | None:
     return Bound(match[1], -1 if match[2] == "-" else 1, step)
 
 
-Duration = Annotated[Length, BeforeValidator(parse_length), PlainSerializer(lambda d: d.text)]
-Window = Annotated[Span, BeforeValidator(parse_window)]
+_WRITTEN = {"type": "string", "pattern": f"^{_DURATION.pattern}$",
+            "examples": ["90s", "15m", "2h", "7d", "7cd"]}  # fmt: skip
+_END = {"type": ["string", "null"], "pattern": rf"^\s*{_BOUND.pattern}\s*$",
+        "examples": ["started_at - 30m"]}  # fmt: skip
+Duration = Annotated[
+    Length, BeforeValidator(parse_length), PlainSerializer(lambda length: length.text),
+    WithJsonSchema(_WRITTEN),
+]  # fmt: skip
+Window = Annotated[
+    Span, BeforeValidator(parse_window),
+    WithJsonSchema({"type": "array", "items": _END, "minItems": 2, "maxItems": 2}),
+]  # fmt: skip

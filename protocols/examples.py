@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from checks.contract import contracts
 from protocols.evaluate import judge
 from protocols.facts import Facts, schema
 from protocols.judged import IDS
-from protocols.model import Example, Protocol
+from protocols.model import Example, Protocol, Status
 from protocols.readings import typed
 
 AS_OF = datetime(2100, 1, 1, tzinfo=UTC)
@@ -24,17 +24,77 @@ NOT_JUDGED = "not judged"
 class Mismatch:
     """A worked example whose verdict is not the one that the file expects."""
 
+    at: int
     example: str
     rule_id: str
     expected: str
     found: str
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A protocol's worked examples, each with its mismatches."""
+
+    protocol: Protocol
+    outcomes: tuple[tuple[Example, tuple[Mismatch, ...]], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every verdict is the expected one."""
+        return not any(wrong for _, wrong in self.outcomes)
+
+    @property
+    def verdicts(self) -> int:
+        """How many verdicts the examples expect."""
+        return sum(len(example.expect) for example, _ in self.outcomes)
+
+    @property
+    def unshown(self) -> list[str]:
+        """What no example shows: a rule met, or not met."""
+        shown = {
+            (rule, status)
+            for example, _ in self.outcomes
+            for rule, status in example.expect.items()
+        }
+        wanted: tuple[tuple[Status, str], ...] = (("met", "met"), ("not_met", "not met"))
+        return [
+            f"{rule.id} {said}"
+            for rule in self.protocol.rules
+            for status, said in wanted
+            if (rule.id, status) not in shown
+        ]
+
+    def as_data(self) -> dict[str, Any]:
+        """For `--json`."""
+        failed = [one for _, wrong in self.outcomes for one in wrong]
+        return {
+            "protocol": self.protocol.protocol,
+            "version": self.protocol.version,
+            "examples": len(self.outcomes),
+            "verdicts": self.verdicts,
+            "failed": [asdict(one) for one in failed],
+            "not_shown": self.unshown,
+        }
+
+
+def tried(protocol: Protocol) -> Trial:
+    """Every worked example, run."""
+    found = run_examples(protocol)
+    return Trial(
+        protocol,
+        tuple(
+            (example, tuple(one for one in found if one.at == at))
+            for at, example in enumerate(protocol.examples)
+        ),
+    )
+
+
 def run_examples(protocol: Protocol) -> list[Mismatch]:
     """Every verdict of a protocol's worked examples that is not the expected one."""
     return [
-        Mismatch(example.title, rule, expected, found.get(rule, NOT_JUDGED))
-        for example, found in zip(protocol.examples, example_verdicts(protocol), strict=True)
+        Mismatch(at, example.title, rule, expected, found.get(rule, NOT_JUDGED))
+        for at, found in enumerate(example_verdicts(protocol))
+        for example in (protocol.examples[at],)
         for rule, expected in example.expect.items()
         if found.get(rule) != expected
     ]
@@ -42,7 +102,8 @@ def run_examples(protocol: Protocol) -> list[Mismatch]:
 
 def example_verdicts(protocol: Protocol) -> list[dict[str, str]]:
     """Rule to status for each worked example; nothing for one that the protocol does not judge."""
-    anywhere = protocol.model_copy(update={"clinics": None})  # each example is a clinic of its own
+    # Each example is a clinic of its own, on a day of its own: a draft's lie before it is in force.
+    anywhere = protocol.always().model_copy(update={"clinics": None})
     judgement = judge([anywhere], example_facts(protocol, protocol.examples))
     rows = (
         judgement.verdicts.join(judgement.subjects, on="subject_no")

@@ -15,7 +15,7 @@ from protocols.kinds import kinds
 from protocols.model import Rule
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
-_NOT_INHERITED = ("examples", "change_note", "approved_by", "approved_on")
+_NOT_INHERITED = ("protocol", "version", "examples", "change_note", "approved_by", "approved_on")
 
 
 @dataclass(frozen=True)

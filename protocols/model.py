@@ -305,6 +305,10 @@ class Protocol(_Part):
     examples: Listed[Example] = ()
     sha256: str = ""
 
+    def always(self) -> Protocol:
+        """The same version as if it were in force on every day."""
+        return self.model_copy(update={"effective": Effective.model_validate({"from": date.min})})
+
     @property
     def key(self) -> str:
         """`id@version`."""
