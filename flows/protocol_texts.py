@@ -55,7 +55,9 @@ def replayed(found: Replay, width: int, *, with_subjects: bool) -> str:
     lines = [wrapped(line, width, "  ") for line in _opening(found)]
     flips = found.flips
     noun = SUBJECT_KINDS[found.draft.judges]
-    if flips.is_empty():
+    if found.judged == found.judged_before == 0:
+        lines.append("nothing was judged; choose another period, or look at the draft's scope")
+    elif flips.is_empty():
         lines.append(f"no verdict on any {noun} changes")
     whole = flips.filter(pl.col("rule_id") == WHOLE)
     if len(whole):

@@ -78,8 +78,6 @@ def _hint(name: str, loc: tuple[str | int, ...]) -> str:
     ]  # fmt: skip
     if len(loc) == 1:
         names += ["extends", "overrides"]
-    if difflib.get_close_matches(name, names, n=1):
-        return nearest(name, names)
     if loc[0] == "rules" and len(loc) == 4:
         of = [kind for kind, model in _RULES.items() if name in model.model_fields]
         if of:

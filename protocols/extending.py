@@ -50,10 +50,19 @@ class Placed:
         file, line = self.places.get(found, (self.name, 1))
         where = f"{self.name}, line {line}"
         if file != self.name:
-            extends = self.places.get(("extends",), (self.name, 1))[1]
-            where = f"{self.name}, line {extends}: in what it extends ({file}, line {line})"
+            mine = self._nearest_own(found)
+            where = f"{self.name}, line {mine}: in what it extends ({file}, line {line})"
         end = "" if problem.endswith(("?", ".")) else "."
         raise ProtocolError(f"{where}: {problem}{end}")
+
+    def _nearest_own(self, path: Path) -> int:
+        """The line in the reader's own file that bears on a part: of its override, of `extends`."""
+        while path:
+            path = path[:-1]
+            file, line = self.places.get(path, ("", 0))
+            if file == self.name:
+                return line
+        return self.places.get(("extends",), (self.name, 1))[1]
 
 
 def whole(source: Source, known: Mapping[str, Source], above: tuple[str, ...] = ()) -> Placed:
@@ -171,7 +180,7 @@ def _changed(
     data = {**rule.data, **change}
     if "title" not in change:
         data["title"] = _title(rule.data, data)
-    return _RulePart(data, {**kept, **{path: place for path, place in places.items() if path}})
+    return _RulePart(data, {**kept, **places})
 
 
 def _title(old: dict[str, Any], new: dict[str, Any]) -> Any:
