@@ -72,17 +72,19 @@ def _path(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 def _hint(name: str, loc: tuple[str | int, ...]) -> str:
-    names = [
-        field.alias or key for model in _models(loc) for key, field in model.model_fields.items()
-        if key != "sha256"
-    ]  # fmt: skip
+    names = [name for model in _models(loc) for name in _names(model) if name != "sha256"]
     if len(loc) == 1:
         names += ["extends", "overrides"]
     if loc[0] == "rules" and len(loc) == 4:
-        of = [kind for kind, model in _RULES.items() if name in model.model_fields]
+        of = [kind for kind, model in _RULES.items() if name in _names(model)]
         if of:
             return f"; it is of the kind {' or '.join(of)}, this rule's is {loc[2]}"
     return nearest(name, names)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """A model's names as a file writes them."""
+    return [field.alias or key for key, field in model.model_fields.items()]
 
 
 def _models(loc: tuple[str | int, ...]) -> list[type[BaseModel]]:

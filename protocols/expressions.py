@@ -27,8 +27,8 @@ ALLOWED_WORDS = (
     "allowed are columns, literals, and/or/not, comparisons, between, in, is, like, arithmetic, "
     "case, coalesce, least, greatest, abs and round"
 )
-# Functions that the parser takes for one that is allowed.
-_SYNONYMS = frozenset({"ifnull", "nvl"})
+# What the parser takes for something that is allowed, or reads slowly before it is refused.
+_REFUSED = frozenset({"ifnull", "nvl", "unknown", "@", "!", "[", "]", "{", "}"})
 
 SLACK = 1e-9
 LONGEST_SHOWN = 80
@@ -103,7 +103,7 @@ def _check_tokens(text: str) -> None:
     if any(token.token_type == sqlglot.TokenType.SEMICOLON for token in tokens):
         raise ExpressionError("has a semicolon; write one expression")
     for token in tokens:
-        if token.text.lower() in _SYNONYMS and token.token_type != sqlglot.TokenType.STRING:
+        if token.text.lower() in _REFUSED and token.token_type != sqlglot.TokenType.STRING:
             raise ExpressionError(f"uses {token.text.lower()}, which is not allowed; "
                                   f"{ALLOWED_WORDS}")  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -40,12 +41,13 @@ def load_protocols(folders: Sequence[Path], builtin: bool = True) -> tuple[Proto
 def load_protocol(path: Path, folders: Sequence[Path] = (), builtin: bool = True) -> Protocol:
     """One protocol file, which may extend one of the library or of the network's folders."""
     source = _read(str(path), path)
-    return _protocol(source, {**_known(folders, builtin), source.key: source})[0]
+    known = _known(folders, builtin) if "extends" in source.document.data else {}
+    return _protocol(source, {**known, source.key: source})[0]
 
 
 def _known(folders: Sequence[Path], builtin: bool) -> dict[str, Source]:
     """Every file by `id@version`."""
-    shipped = list(_library()) if builtin else []
+    shipped = _library() if builtin else ()
     own = [source for folder in folders for source in _folder(folder)]
     ids = {source.document.data.get("protocol"): source for source in shipped}
     known: dict[str, Source] = {}
@@ -64,11 +66,15 @@ def _known(folders: Sequence[Path], builtin: bool) -> dict[str, Source]:
     return known
 
 
-def _library() -> Iterable[Source]:
+@cache
+def _library() -> tuple[Source, ...]:
     folder = files("protocols") / "library"
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(SUFFIXES):
-            yield _read(f"protocols/library/{entry.name}", entry)
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return tuple(
+        _read(f"protocols/library/{entry.name}", entry)
+        for entry in entries
+        if entry.name.endswith(SUFFIXES)
+    )
 
 
 def _folder(folder: Path) -> Iterable[Source]:
