@@ -14,6 +14,7 @@ from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
 from flows.commands.nightly import nightly
+from flows.commands.protocol import protocol
 
 app = typer.Typer(
     name="keel",
@@ -26,6 +27,7 @@ app = typer.Typer(
 for command in (nightly, demo, check):
     app.command()(command)
 app.add_typer(batch, name="batch")
+app.add_typer(protocol, name="protocol")
 
 
 def _version(wanted: bool) -> None:

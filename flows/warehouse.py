@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from checks.contract import Contract, contracts
-from flows.errors import DiskError, KeelError, WarehouseBusy
+from flows.errors import DiskError, KeelError, UsageError, WarehouseBusy
 
 DATABASE = "keel.duckdb"
 LOCK = "keel.lock"
@@ -90,6 +90,39 @@ def open_warehouse(folder: Path) -> Iterator[Warehouse]:
 
 
 @contextmanager
+def read_warehouse(folder: Path) -> Iterator[Warehouse]:
+    """Lock an existing warehouse and open its database read-only: nothing of it changes.
+
+    Raises UsageError when none is there, WarehouseBusy when another run holds it, KeelError when
+    it was written by another version of Keel or cannot be opened.
+    """
+    path = folder / DATABASE
+    if not path.exists():
+        raise UsageError(
+            f"{folder}: no warehouse is there; name it with --warehouse, or run "
+            "`keel nightly` first."
+        )
+    with _locked(folder):
+        try:
+            db = duckdb.connect(str(path), read_only=True, config=_config(path))
+        except duckdb.Error as error:
+            if "could not set lock" in str(error).lower():
+                raise _held(path) from None
+            raise KeelError(
+                f"{path}: the database cannot be read; `keel nightly` mends it or says why not."
+            ) from None
+        try:
+            _set_up(db)
+            yield Warehouse(folder, db)
+        except (duckdb.CatalogException, duckdb.BinderException):
+            raise KeelError(
+                f"{path}: was written by another version of Keel; run `keel nightly`, then again."
+            ) from None
+        finally:
+            db.close()
+
+
+@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,29 +151,38 @@ def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
         raise _not_writable(folder, error) from None
     finally:
         os.umask(previous)
-    db.execute("SET TimeZone = 'UTC'")
-    db.execute("SET enable_progress_bar = false")
+    _set_up(db)
     return db
 
 
-def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
-    """The database; a damaged log, then a damaged file, is set aside and kept."""
-    config: dict[str, str | bool | int | float | list[str]] = {
+def _set_up(db: duckdb.DuckDBPyConnection) -> None:
+    db.execute("SET TimeZone = 'UTC'")
+    db.execute("SET enable_progress_bar = false")
+
+
+def _config(path: Path) -> dict[str, str | bool | int | float | list[str]]:
+    return {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "temp_directory": str(path.parent / "tmp"),
         "memory_limit": "1500MB",
     }
+
+
+def _held(path: Path) -> WarehouseBusy:
+    return WarehouseBusy(f"{path}: another program has the database open; close it, run again.")
+
+
+def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
+    """The database; a damaged log, then a damaged file, is set aside and kept."""
     log = path.with_name(f"{path.name}.wal")
     while True:
         try:
-            return duckdb.connect(str(path), config=config)
+            return duckdb.connect(str(path), config=_config(path))
         except duckdb.Error as error:
             words = str(error).lower()
             if "could not set lock" in words:
-                raise WarehouseBusy(
-                    f"{path}: another program has the database open; close it, run again."
-                ) from None
+                raise _held(path) from None
             if not os.access(path.parent, os.W_OK) or "permission" in words:
                 raise DiskError(
                     f"{path.parent}: the warehouse cannot be written; check its rights."

@@ -71,17 +71,3 @@ def minute_words(value: pl.Expr) -> pl.Expr:
 def limit_words(value: float) -> str:
     """A limit as it is written."""
     return f"{value:g}"
-
-
-_SIGNS = {
-    " is not null": " charted", " is null": " not charted", " >= ": " at least ",
-    " <= ": " at most ", " < ": " below ", " > ": " above ", " = ": " ", " <> ": " other than ",
-}  # fmt: skip
-
-
-def expression_words(text: str) -> str:
-    """An expression as it may be read aloud: on one line, names with blanks."""
-    words = " ".join(text.split()).replace("_", " ")
-    for sign, said in _SIGNS.items():
-        words = words.replace(sign, said)
-    return words

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(s|m|h|d|cd)")
+_DURATION = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d|cd)")
+_LONGEST_DAYS = 36_525
 _BOUND = re.compile(r"([A-Za-z_][\w.]*)(?:\s*([+-])\s*(\S+))?")
 
 
@@ -36,10 +37,11 @@ class Length:
     def words(self) -> str:
         """As a nurse would say it."""
         if self.calendar_days is not None:
-            return f"{self.calendar_days} days"
+            return f"{self.calendar_days} {'day' if self.calendar_days == 1 else 'days'}"
         for unit, name in (("d", "days"), ("h", "h"), ("m", "min")):
             if self.microseconds and self.microseconds % _UNITS[unit] == 0:
-                return f"{self.microseconds // _UNITS[unit]} {name}"
+                number = self.microseconds // _UNITS[unit]
+                return f"{number} {'day' if (name, number) == ('days', 1) else name}"
         return f"{self.microseconds / 1_000_000:g} s"
 
 
@@ -54,8 +56,13 @@ def parse_length(text: Any) -> Length:
     if unit == "cd":
         if "." in number:
             raise ValueError("calendar days are whole, for example 7cd")
-        return Length(0, int(number), text)
-    return Length(round(float(number) * _UNITS[unit]), None, text)
+        length = Length(0, int(number), text)
+    else:
+        length = Length(round(float(number) * _UNITS[unit]), None, text)
+    days = abs(length.calendar_days or 0) + abs(length.microseconds) // _UNITS["d"]
+    if days > _LONGEST_DAYS:
+        raise ValueError("is longer than a hundred years")
+    return length
 
 
 @dataclass(frozen=True)
@@ -94,5 +101,15 @@ def _bound(text: Any) -> Bound | None:
     return Bound(match[1], -1 if match[2] == "-" else 1, step)
 
 
-Duration = Annotated[Length, BeforeValidator(parse_length), PlainSerializer(lambda d: d.text)]
-Window = Annotated[Span, BeforeValidator(parse_window)]
+_WRITTEN = {"type": "string", "pattern": f"^{_DURATION.pattern}$",
+            "examples": ["90s", "15m", "2h", "7d", "7cd"]}  # fmt: skip
+_END = {"type": ["string", "null"], "pattern": rf"^\s*{_BOUND.pattern}\s*$",
+        "examples": ["started_at - 30m"]}  # fmt: skip
+Duration = Annotated[
+    Length, BeforeValidator(parse_length), PlainSerializer(lambda length: length.text),
+    WithJsonSchema(_WRITTEN),
+]  # fmt: skip
+Window = Annotated[
+    Span, BeforeValidator(parse_window),
+    WithJsonSchema({"type": "array", "items": _END, "minItems": 2, "maxItems": 2}),
+]  # fmt: skip

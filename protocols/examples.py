@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,81 +13,161 @@ from checks.contract import contracts
 from protocols.evaluate import judge
 from protocols.facts import Facts, schema
 from protocols.judged import IDS
-from protocols.model import Example, Protocol
+from protocols.model import Example, Protocol, Status
+from protocols.readings import typed
 
-CLINIC = "example"
 AS_OF = datetime(2100, 1, 1, tzinfo=UTC)
+NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True)
 class Mismatch:
     """A worked example whose verdict is not the one that the file expects."""
 
+    at: int
     example: str
     rule_id: str
     expected: str
     found: str
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A protocol's worked examples, each with its mismatches."""
+
+    protocol: Protocol
+    outcomes: tuple[tuple[Example, tuple[Mismatch, ...]], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every verdict is the expected one."""
+        return not any(wrong for _, wrong in self.outcomes)
+
+    @property
+    def verdicts(self) -> int:
+        """How many verdicts the examples expect."""
+        return sum(len(example.expect) for example, _ in self.outcomes)
+
+    @property
+    def unshown(self) -> list[str]:
+        """What no example shows: a rule met, or not met."""
+        shown = {
+            (rule, status)
+            for example, _ in self.outcomes
+            for rule, status in example.expect.items()
+        }
+        wanted: tuple[tuple[Status, str], ...] = (("met", "met"), ("not_met", "not met"))
+        return [
+            f"{rule.id} {said}"
+            for rule in self.protocol.rules
+            for status, said in wanted
+            if (rule.id, status) not in shown
+        ]
+
+    def as_data(self) -> dict[str, Any]:
+        """For `--json`."""
+        failed = [one for _, wrong in self.outcomes for one in wrong]
+        return {
+            "protocol": self.protocol.protocol,
+            "version": self.protocol.version,
+            "examples": len(self.outcomes),
+            "verdicts": self.verdicts,
+            "failed": [asdict(one) for one in failed],
+            "not_shown": self.unshown,
+        }
+
+
+def tried(protocol: Protocol) -> Trial:
+    """Every worked example, run."""
+    found = run_examples(protocol)
+    return Trial(
+        protocol,
+        tuple(
+            (example, tuple(one for one in found if one.at == at))
+            for at, example in enumerate(protocol.examples)
+        ),
+    )
+
+
 def run_examples(protocol: Protocol) -> list[Mismatch]:
     """Every verdict of a protocol's worked examples that is not the expected one."""
-    return [mismatch for example in protocol.examples for mismatch in _run(protocol, example)]
-
-
-def _run(protocol: Protocol, example: Example) -> list[Mismatch]:
-    judgement = judge([protocol], example_facts(protocol, example))
-    mine = judgement.subjects.filter(pl.col("subject_id") == "example")
-    rows = judgement.verdicts.join(mine, on="subject_no").join(judgement.rules, on="rule_no")
-    found = dict(zip(rows["rule_id"], rows["status"], strict=True))
     return [
-        Mismatch(example.title, rule, expected, found.get(rule, "not judged"))
+        Mismatch(at, example.title, rule, expected, found.get(rule, NOT_JUDGED))
+        for at, found in enumerate(example_verdicts(protocol))
+        for example in (protocol.examples[at],)
         for rule, expected in example.expect.items()
         if found.get(rule) != expected
     ]
 
 
-def example_facts(protocol: Protocol, example: Example) -> Facts:
-    """An example as facts: one clinic in UTC, one patient, everything delivered long after."""
-    judges, key = protocol.judges, IDS[protocol.judges]
-    subject = {"patient_id": "patient", **example.row, key: "example"}
-    feeds: dict[str, list[Mapping[str, Any]]] = {feed: [] for feed in contracts()}
-    feeds["clinics"] = [{"clinic_id": CLINIC, "name": "Example", "time_zone": "UTC"}]
-    feeds["patients"] = [{"patient_id": "patient", **example.patient}]
-    feeds[judges] = [subject]
-    for feed, rows in example.feeds.items():
-        own = contracts()[feed].id_column
-        filled = {"patient_id": "patient"}
-        if judges == "sessions" and feed in ("vitals", "doses", "events"):
-            filled["session_id"] = "example"
-        feeds[feed] += [
-            {own: f"{feed} {at}", **filled, **row} for at, row in enumerate(rows, start=1)
-        ]
+def example_verdicts(protocol: Protocol) -> list[dict[str, str]]:
+    """Rule to status for each worked example; nothing for one that the protocol does not judge."""
+    # Each example is a clinic of its own, on a day of its own: a draft's lie before it is in force.
+    anywhere = protocol.always().model_copy(update={"clinics": None})
+    judgement = judge([anywhere], example_facts(protocol, protocol.examples))
+    rows = (
+        judgement.verdicts.join(judgement.subjects, on="subject_no")
+        .join(judgement.rules, on="rule_no")
+        .filter(pl.col("subject_id") == "example")
+    )
+    found: dict[str, dict[str, str]] = {}
+    for row in rows.iter_rows(named=True):
+        found.setdefault(row["clinic_id"], {})[row["rule_id"]] = row["status"]
+    return [found.get(_clinic(at), {}) for at in range(len(protocol.examples))]
+
+
+def example_facts(protocol: Protocol, examples: Sequence[Example]) -> Facts:
+    """Examples as facts, each a clinic in UTC with one patient; all was delivered long after."""
+    rows: dict[str, list[dict[str, Any]]] = {feed: [] for feed in contracts()}
+    for at, example in enumerate(examples):
+        for feed, own in _rows(protocol, example).items():
+            rows[feed] += [{**row, "clinic_id": _clinic(at)} for row in own]
     cutoffs = pl.DataFrame(
-        [{"clinic_id": CLINIC, "feed": feed, "cutoff": AS_OF} for feed in contracts()]
+        [
+            {"clinic_id": _clinic(at), "feed": feed, "cutoff": AS_OF}
+            for at in range(len(examples))
+            for feed in contracts()
+        ],
+        schema={"clinic_id": pl.String, "feed": pl.String, "cutoff": pl.Datetime("us", "UTC")},
     )
     quarantined = pl.DataFrame(
         schema=dict.fromkeys(("clinic_id", "feed", "session_id", "patient_id"), pl.String)
     )
-    return Facts(
-        {feed: _frame(feed, rows) for feed, rows in feeds.items()}, cutoffs, quarantined, AS_OF
-    )
+    frames = {feed: _frame(feed, own) for feed, own in rows.items()}
+    return Facts(frames, cutoffs, quarantined, AS_OF)
 
 
-def _frame(feed: str, rows: list[Mapping[str, Any]]) -> pl.LazyFrame:
+def _clinic(at: int) -> str:
+    return f"example {at + 1}"
+
+
+def _rows(protocol: Protocol, example: Example) -> dict[str, list[dict[str, Any]]]:
+    """One example's rows of each feed, typed, with the ids that it need not write."""
+    judges, key = protocol.judges, IDS[protocol.judges]
+    clinic = {"name": "Example", "time_zone": "UTC"}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "clinics": [{**clinic, **one} for one in _typed(example, "clinics")] or [clinic],
+        "patients": [{"patient_id": "patient", **typed("patients", example.patient)}],
+        judges: [{"patient_id": "patient", **typed(judges, example.row), key: "example"}],
+    }
+    for feed in example.feeds:
+        if feed == "clinics":
+            continue
+        own = contracts()[feed].id_column
+        filled = {"patient_id": "patient"}
+        if judges == "sessions" and feed in ("vitals", "doses", "events"):
+            filled["session_id"] = "example"
+        rows[feed] = rows.get(feed, []) + [
+            {own: f"{feed} {at}", **filled, **row}
+            for at, row in enumerate(_typed(example, feed), start=1)
+        ]
+    return rows
+
+
+def _typed(example: Example, feed: str) -> list[dict[str, Any]]:
+    return [typed(feed, row) for row in example.feeds.get(feed, [])]
+
+
+def _frame(feed: str, rows: Sequence[Mapping[str, Any]]) -> pl.LazyFrame:
     types = schema(contracts()[feed])
-    texts = [
-        {name: CLINIC if name == "clinic_id" else row.get(name) for name in types} for row in rows
-    ]
-    frame = pl.LazyFrame(texts, schema=dict.fromkeys(types, pl.String))
-    return frame.with_columns(_read(name, kind) for name, kind in types.items())
-
-
-def _read(name: str, kind: pl.DataType) -> pl.Expr:
-    text = pl.col(name)
-    if isinstance(kind, pl.Datetime):
-        return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=True)
-    if kind == pl.Date():
-        return text.str.to_date()
-    if kind == pl.Boolean():
-        return text == "true"
-    return text.cast(kind)
+    return pl.LazyFrame([{name: row.get(name) for name in types} for row in rows], schema=types)

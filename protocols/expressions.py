@@ -7,6 +7,7 @@ it is compared with lies on it.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +23,28 @@ from sqlglot.errors import SqlglotError
 Type = Literal["text", "number", "bool", "date", "timestamp", "interval", "null"]
 Typed = tuple[pl.Expr, Type]
 
+ALLOWED_WORDS = (
+    "allowed are columns, literals, and/or/not, comparisons, between, in, is, like, arithmetic, "
+    "case, coalesce, least, greatest, abs and round"
+)
+# What the parser takes for something that is allowed, or reads slowly before it is refused.
+_REFUSED = frozenset({"ifnull", "nvl", "unknown", "@", "!", "[", "]", "{", "}"})
+
 SLACK = 1e-9
+LONGEST_SHOWN = 80
 LONGEST = 4_000
 MOST_NESTED = 40
+MOST_STEPS = 100
+MOST_DIGITS = 15
 _INTERVALS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400, "WEEK": 604_800}
 
 
 class ExpressionError(ValueError):
     """An expression that is not allowed; the words say what and what is."""
+
+
+def _too_deep() -> ExpressionError:
+    return ExpressionError("is too long or nested too deep; split it into measures or rules")
 
 
 @dataclass(frozen=True)
@@ -49,11 +64,12 @@ def compile_expression(text: str, columns: Mapping[str, Type]) -> Expression:
     does not exist (with the nearest), or types that do not go together.
     """
     if len(text) > LONGEST or _depth(text) > MOST_NESTED:
-        raise ExpressionError("is too long or nested too deep")
+        raise _too_deep()
+    _check_tokens(text)
     try:
         parsed = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
-    except (SqlglotError, RecursionError):
-        raise ExpressionError("is no SQL expression") from None
+    except (SqlglotError, RecursionError, ValueError, TypeError):
+        raise ExpressionError(f"is no SQL expression; {ALLOWED_WORDS}") from None
     statement = parsed[0] if len(parsed) == 1 else None
     if (
         not isinstance(statement, nodes.Select)
@@ -61,10 +77,35 @@ def compile_expression(text: str, columns: Mapping[str, Type]) -> Expression:
         or set(_filled(statement)) - {"expressions"}
         or not isinstance(statement.expressions[0], nodes.Paren)
     ):
-        raise ExpressionError("is no single SQL expression")
+        raise ExpressionError(f"is no single SQL expression; {ALLOWED_WORDS}")
     compiler = _Compiler(columns)
     expression, kind = compiler.compile(statement.expressions[0])
     return Expression(text, frozenset(compiler.names), kind, expression)
+
+
+def shortened(text: str) -> str:
+    """An expression for a message: on one line, not too long, nothing that does not print."""
+    line = " ".join(text.split())
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in line)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
+
+
+def _check_tokens(text: str) -> None:
+    """What the parser would pass over in silence: comments, further statements, odd characters."""
+    if any(not c.isprintable() and c not in "\t\r\n" for c in text):
+        raise ExpressionError("has a character that does not print; type it anew")
+    try:
+        tokens = sqlglot.tokenize(text, read="duckdb")
+    except SqlglotError:
+        raise ExpressionError(f"is no SQL expression; {ALLOWED_WORDS}") from None
+    if any(token.comments for token in tokens):
+        raise ExpressionError("has a comment; write it in YAML, after #")
+    if any(token.token_type == sqlglot.TokenType.SEMICOLON for token in tokens):
+        raise ExpressionError("has a semicolon; write one expression")
+    for token in tokens:
+        if token.text.lower() in _REFUSED and token.token_type != sqlglot.TokenType.STRING:
+            raise ExpressionError(f"uses {token.text.lower()}, which is not allowed; "
+                                  f"{ALLOWED_WORDS}")  # fmt: skip
 
 
 def _filled(node: nodes.Expr) -> list[str]:
@@ -82,13 +123,17 @@ def _depth(text: str) -> int:
 class _Compiler:
     def __init__(self, columns: Mapping[str, Type]) -> None:
         self._columns = columns
+        self._steps = 0
         self.names: set[str] = set()
 
     def compile(self, node: nodes.Expr) -> Typed:
-        method = getattr(self, f"_{type(node).__name__.lower()}", None)
-        if method is None:
+        if type(node) not in _ALLOWED or set(_filled(node)) - _ALLOWED[type(node)]:
             _refuse(node)
-        typed: Typed = method(node)
+        if self._steps == MOST_STEPS:
+            raise _too_deep()
+        self._steps += 1
+        typed: Typed = getattr(self, f"_{type(node).__name__.lower()}")(node)
+        self._steps -= 1
         return typed
 
     # leaves
@@ -99,7 +144,7 @@ class _Compiler:
         if name not in self._columns:
             near = difflib.get_close_matches(name, self._columns, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ExpressionError(f"names {name}, which is no column here{hint}")
+            raise ExpressionError(f"names {shortened(name)}, which is no column here{hint}")
         self.names.add(name)
         kind = self._columns[name]
         column = pl.col(name)
@@ -108,7 +153,10 @@ class _Compiler:
     def _literal(self, node: nodes.Literal) -> Typed:
         if node.is_string:
             return pl.lit(node.name, pl.String), "text"
-        return pl.lit(float(node.name), pl.Float64), "number"
+        number = float(node.name) if node.name.isascii() else math.inf
+        if not math.isfinite(number):
+            raise ExpressionError("has a number that cannot be read; write it plainly")
+        return pl.lit(number, pl.Float64), "number"
 
     def _boolean(self, node: nodes.Boolean) -> Typed:
         return pl.lit(bool(node.this), pl.Boolean), "bool"
@@ -132,7 +180,7 @@ class _Compiler:
                 moment = datetime.fromisoformat(text)
                 at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
                 return pl.lit(at.astimezone(UTC), pl.Datetime("us", "UTC")), "timestamp"
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ExpressionError(f"has a {kind.name.lower()} that cannot be read") from None
         raise ExpressionError("casts; only date '...', timestamptz '...' and interval '...' may")
 
@@ -142,10 +190,10 @@ class _Compiler:
         if name not in _INTERVALS or not isinstance(value, nodes.Literal):
             raise ExpressionError("has an interval that is not in seconds, minutes, hours or days")
         try:
-            seconds = float(value.name) * _INTERVALS[name]
-        except ValueError:
+            length = timedelta(seconds=float(value.name) * _INTERVALS[name])
+        except (ValueError, OverflowError):
             raise ExpressionError("has an interval that cannot be read") from None
-        return pl.lit(timedelta(seconds=seconds), pl.Duration("us")), "interval"
+        return pl.lit(length, pl.Duration("us")), "interval"
 
     # logic
 
@@ -195,7 +243,7 @@ class _Compiler:
         return _order(low, value, "<=") & _order(value, high, "<="), "bool"
 
     def _in(self, node: nodes.In) -> Typed:
-        if set(_filled(node)) - {"this", "expressions"} or not node.expressions:
+        if not node.expressions:
             raise ExpressionError("may test only for values in a written list")
         value = self.compile(node.this)
         tests = [_order(value, self.compile(item), "=") for item in node.expressions]
@@ -266,12 +314,13 @@ class _Compiler:
         return _number(self.compile(node.this)).abs(), "number"
 
     def _round(self, node: nodes.Round) -> Typed:
-        if set(_filled(node)) - {"this", "decimals"}:
-            _refuse(node)
         digits = node.args.get("decimals")
-        if digits is not None and not (isinstance(digits, nodes.Literal) and digits.is_int):
+        written = digits is None or (isinstance(digits, nodes.Literal) and digits.is_int)
+        if not written or len(digits.name if digits else "") > 2:
             raise ExpressionError("may round only to a written number of digits")
         places = int(digits.name) if digits is not None else 0
+        if places > MOST_DIGITS:
+            raise ExpressionError(f"may round to at most {MOST_DIGITS} digits")
         value = _number(self.compile(node.this))
         return value.round(places, mode="half_away_from_zero"), "number"
 
@@ -312,6 +361,24 @@ class _Compiler:
 
 
 _NULL: Typed = (pl.lit(None), "null")
+# Each node that may stand in an expression, and what it may hold.
+_TWO = frozenset({"this", "expression"})
+_ONE = frozenset({"this"})
+_MANY = frozenset({"this", "expressions"})
+_ALLOWED: Mapping[type[nodes.Expr], frozenset[str]] = {
+    nodes.Column: frozenset({"this", "table", "db", "catalog"}),
+    nodes.Literal: frozenset({"this", "is_string"}),
+    nodes.Boolean: _ONE, nodes.Null: frozenset(), nodes.Paren: _ONE,
+    nodes.Cast: frozenset({"this", "to"}), nodes.Interval: frozenset({"this", "unit"}),
+    nodes.And: _TWO, nodes.Or: _TWO, nodes.Not: _ONE,
+    nodes.EQ: _TWO, nodes.NEQ: _TWO, nodes.LT: _TWO, nodes.LTE: _TWO, nodes.GT: _TWO,
+    nodes.GTE: _TWO, nodes.Between: frozenset({"this", "low", "high"}), nodes.In: _MANY,
+    nodes.Is: _TWO, nodes.Like: _TWO, nodes.Add: _TWO, nodes.Sub: _TWO, nodes.Mul: _TWO,
+    nodes.Div: _TWO, nodes.Neg: _ONE,
+    nodes.Abs: _ONE, nodes.Round: frozenset({"this", "decimals"}),
+    nodes.Case: frozenset({"this", "ifs", "default"}), nodes.Coalesce: _MANY,
+    nodes.Least: _MANY | {"ignore_nulls"}, nodes.Greatest: _MANY | {"ignore_nulls"},
+}  # fmt: skip
 
 
 def _number(typed: Typed) -> pl.Expr:
@@ -359,7 +426,5 @@ def _refuse(node: nodes.Expr) -> NoReturn:
     name = type(node).__name__
     called = node.name if isinstance(node, nodes.Anonymous) else name
     raise ExpressionError(
-        f"uses {called.lower()}, which is not allowed; allowed are columns, literals, and/or/not, "
-        "comparisons, between, in, is, like, arithmetic, case, coalesce, least, greatest, abs and "
-        "round"
+        f"uses {shortened(called.lower())}, which is not allowed; {ALLOWED_WORDS}"
     )

@@ -6,12 +6,20 @@ of feeds, and the verdicts that follow; `keel` holds every protocol of the libra
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
-from checks.contract import contracts
 from protocols.durations import Duration, Window, parse_length
 
 Severity = Literal["critical", "major", "minor"]
@@ -25,14 +33,27 @@ Feed = Literal[
     "shifts", "medications", "charges",
 ]  # fmt: skip
 Scalar = str | bool | int | float
+_Item = TypeVar("_Item")
+Listed = Annotated[tuple[_Item, ...], Strict(False)]
 
 LINKS: dict[str, Link] = {"vitals": "session", "doses": "session", "events": "session",
                           "shifts": "clinic"}  # fmt: skip
 
 
+def _day(value: Any) -> Any:
+    """A date in quotes is one too."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return date.fromisoformat(value)
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True,
-                              populate_by_name=True)  # fmt: skip
+    """Strict: a number in quotes is text, true is no number; names are those of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Citation(_Part):
@@ -89,7 +110,7 @@ class ValueRule(RuleBase):
     expr: str
     min: float | None = None
     max: float | None = None
-    in_: tuple[Scalar, ...] | None = Field(default=None, alias="in")
+    in_: Listed[Scalar] | None = Field(default=None, alias="in")
     is_: Scalar | None = Field(default=None, alias="is")
 
     @model_validator(mode="after")
@@ -224,8 +245,8 @@ Rule = Annotated[
 class Effective(_Part):
     """Local dates on which a version is in force, both included; no `to` = open."""
 
-    from_: date = Field(alias="from")
-    to: date | None = None
+    from_: Day = Field(alias="from")
+    to: Day | None = None
 
 
 class Course(_Part):
@@ -269,63 +290,24 @@ class Protocol(_Part):
     effective: Effective
     in_force_by: Literal["session", "course"] = "session"
     approved_by: str | None = None
-    approved_on: date | None = None
+    approved_on: Day | None = None
     change_note: str | None = None
     judges: Judges = "sessions"
     drug: str | None = None
-    programs: tuple[str, ...] | None = None
-    clinics: tuple[str, ...] | None = None
+    programs: Listed[str] | None = None
+    clinics: Listed[str] | None = None
     population: str | None = None
     course: Course = Field(default_factory=Course)
     primary: Primary | None = None
     sources: dict[str, Citation] = Field(default_factory=dict)
     measures: dict[str, Measure] = Field(default_factory=dict)
-    rules: tuple[Rule, ...] = Field(min_length=1)
-    examples: tuple[Example, ...] = ()
+    rules: Listed[Rule] = Field(min_length=1)
+    examples: Listed[Example] = ()
     sha256: str = ""
 
-    @model_validator(mode="after")
-    def _hangs_together(self) -> Protocol:
-        ids = [rule.id for rule in self.rules]
-        double = next((name for name in ids if ids.count(name) > 1), None)
-        if double:
-            raise ValueError(f"the rule {double} stands here twice")
-        for rule in self.rules:
-            self._check_source(rule)
-        if self.judges != "sessions":
-            given = self.model_fields_set
-            if self.programs is not None or "course" in given or self.in_force_by == "course":
-                raise ValueError(f"programs and course are of sessions, this judges {self.judges}")
-            if any(rule.kind == "change" for rule in self.rules):
-                raise ValueError(f"the kind change is of sessions, this judges {self.judges}")
-        for name in self.measures:
-            if not name.isidentifier() or name.lower() != name:
-                raise ValueError(f"{name} is no name for a measure; use a-z, 0-9 and _")
-        unknown = {name for e in self.examples for name in e.expect} - set(ids)
-        if unknown:
-            raise ValueError(f"an example expects {sorted(unknown)[0]}, which is no rule here")
-        feeds = {name for e in self.examples for name in e.feeds} - set(contracts())
-        if feeds:
-            raise ValueError(f"an example has rows of {sorted(feeds)[0]}, which is no feed")
-        return self
-
-    def _check_source(self, rule: RuleBase) -> None:
-        if rule.tier == "T4":
-            if rule.source is not None:
-                raise ValueError(f"the house rule {rule.id} (T4) must not name a source")
-            return
-        if rule.source is None:
-            raise ValueError(
-                f"the rule {rule.id} ({rule.tier}) needs a source; without one it is T4"
-            )
-        source = self.sources.get(rule.source)
-        if source is None:
-            known = ", ".join(self.sources) or "none"
-            raise ValueError(
-                f"the source {rule.source} of {rule.id} is not there; there is {known}"
-            )
-        if source.tier != rule.tier:
-            raise ValueError(f"the rule {rule.id} is {rule.tier}, its source is {source.tier}")
+    def always(self) -> Protocol:
+        """The same version as if it were in force on every day."""
+        return self.model_copy(update={"effective": Effective.model_validate({"from": date.min})})
 
     @property
     def key(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from checks.contract import contract
 from protocols.durations import Span
-from protocols.expressions import Expression, ExpressionError, Type, compile_expression
+from protocols.expressions import Expression, ExpressionError, Type, compile_expression, shortened
 from protocols.model import (
     CadenceRule,
     ChangeRule,
@@ -113,8 +114,7 @@ def check_expressions(protocol: Protocol, fail: Fail) -> None:
         checker.condition(protocol.population, population_columns(protocol.judges), ("population",))
     known: dict[str, Type] = {}
     for name, measure in protocol.measures.items():
-        checker.measure(name, measure, judged_columns(protocol.judges, known))
-        known = {n: t for n, t in measure_types(protocol).items() if n in (*known, name)}
+        known[name] = checker.measure(name, measure, judged_columns(protocol.judges, known))
     judged = judged_columns(protocol.judges, known)
     for at, rule in enumerate(protocol.rules):
         checker.rule(rule, judged, ("rules", at))
@@ -130,24 +130,26 @@ class _Checker:
         try:
             return compile_expression(text, columns)
         except ExpressionError as error:
-            self._fail(path, f"`{text}` {error}")
+            self._fail(path, f"`{shortened(text)}` {error}")
 
     def condition(
         self, text: str | None, columns: Mapping[str, Type], path: tuple[str | int, ...]
     ) -> None:
         if text is not None and self.compile(text, columns, path).type not in ("bool", "null"):
-            self._fail(path, f"`{text}` is no condition")
+            self._fail(path, f"`{shortened(text)}` is no condition; compare it with something")
 
-    def measure(self, name: str, measure: Measure, judged: Mapping[str, Type]) -> None:
+    def measure(self, name: str, measure: Measure, judged: Mapping[str, Type]) -> Type:
         path = ("measures", name)
         if name in judged:
             self._fail(path, f"{name} is a column already; give the measure another name")
         self.linked(measure, judged, path)
-        if measure.expr is not None:
-            columns = linked_columns(measure.of, judged)
-            kind = self.compile(measure.expr, columns, (*path, "expr")).type
-            if measure.take == "sum" and kind != "number":
-                self._fail((*path, "expr"), "only numbers can be summed")
+        if measure.expr is None:
+            return "number"
+        columns = linked_columns(measure.of, judged)
+        kind = self.compile(measure.expr, columns, (*path, "expr")).type
+        if measure.take == "sum" and kind != "number":
+            self._fail((*path, "expr"), "only numbers can be summed")
+        return kind
 
     def linked(
         self,
@@ -176,8 +178,13 @@ class _Checker:
                 self.anchor(bound.anchor, judged, path)
 
     def anchor(self, name: str, judged: Mapping[str, Type], path: tuple[str | int, ...]) -> None:
-        if self.compile(name, judged, path).type not in ("timestamp", "date"):
-            self._fail(path, f"{name} is neither a timestamp nor a date")
+        times = [known for known, kind in judged.items() if kind in ("timestamp", "date")]
+        if name not in judged:
+            self._fail(
+                path, f"{shortened(name)} is no column that names a time{_near(name, times)}"
+            )
+        if name not in times:
+            self._fail(path, f"{name} is neither a timestamp nor a date{_near(name, times)}")
 
     def rule(self, rule: Rule, judged: Mapping[str, Type], path: tuple[str | int, ...]) -> None:
         self.condition(rule.when, judged, (*path, "when"))
@@ -194,7 +201,7 @@ class _Checker:
                 self.linked(rule, judged, path)
             case ChangeRule():
                 if self.compile(rule.expr, judged, (*path, "expr")).type != "number":
-                    self._fail((*path, "expr"), f"`{rule.expr}` is no number")
+                    self._fail((*path, "expr"), f"`{shortened(rule.expr)}` is no number")
             case ResponseRule():
                 trigger, then = rule.trigger, rule.then
                 self.link(trigger.of, trigger.by, (*path, "trigger"))
@@ -216,7 +223,16 @@ class _Checker:
         else:
             wanted = {_type_of(item) for item in allowed}
         if kind not in wanted | {"null"} or len(wanted) > 1:
-            self._fail((*path, "expr"), f"`{rule.expr}` is a {kind}, its limit is not")
+            self._fail(
+                (*path, "expr"),
+                f"`{shortened(rule.expr)}` is a {kind}, its limit is not; "
+                "give min and max to a number, `in` or `is` of its kind to others",
+            )
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _type_of(value: object) -> str:

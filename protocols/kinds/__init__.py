@@ -1,14 +1,16 @@
 """Rule kinds: one module each, found by discovery; adding one is adding a file here.
 
-A module has `KIND`, the name in YAML, `parts(rule)`, the feed rows it needs, and
-`verdict(rule, judged)`, how status, observed value, due time and reason follow from them.
+A module has `KIND`, the name in YAML, `parts(rule)`, the feed rows it needs,
+`verdict(rule, judged)`, how status, observed value, due time and reason follow from them,
+`asks(rule)`, what the rule asks in plain words, and `missing(rule)`, the status when nothing is
+charted (None where that cannot be).
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -17,6 +19,7 @@ import polars as pl
 
 from protocols.context import Judged
 from protocols.linked import Part
+from protocols.model import Missing
 
 MET, NOT_MET, NOT_EVALUABLE, PENDING, EXCLUDED = (
     "met", "not_met", "not_evaluable", "pending", "excluded",
@@ -41,6 +44,26 @@ class Outcome:
     link: str | None = None
 
 
+@dataclass(frozen=True)
+class Asks:
+    """What a rule asks, in plain words by the parameter they say: `about` what it looks at,
+    `limits` what it wants of that."""
+
+    about: Mapping[str, str]
+    limits: Mapping[str, str]
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Every phrase by its parameter."""
+        return {**self.about, **self.limits}
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one."""
+        said = f"{', '.join(self.about.values())}: {', '.join(self.limits.values())}"
+        return said[0].upper() + said[1:]
+
+
 class Kind(Protocol):
     """What a kind's module offers."""
 
@@ -48,6 +71,8 @@ class Kind(Protocol):
 
     def parts(self, rule: Any) -> Sequence[Part]: ...
     def verdict(self, rule: Any, judged: Judged) -> Outcome: ...
+    def asks(self, rule: Any) -> Asks: ...
+    def missing(self, rule: Any) -> Missing | None: ...
 
 
 @cache

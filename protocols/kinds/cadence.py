@@ -6,14 +6,27 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, expression_words, minute_words
+from protocols.context import Judged, minute_words
 from protocols.expressions import SLACK
-from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
+from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import CadenceRule
+from protocols.model import CadenceRule, Missing
 from protocols.times import minutes
+from protocols.words import (
+    expression_words,
+    feed_words,
+    length_words,
+    link_words,
+    window_words,
+)  # fmt: skip
 
 KIND = "cadence"
+_ENDS = {
+    "both": "the first and the last no further than that from the ends",
+    "start": "the first no further than that from the beginning",
+    "end": "the last no further than that from the end",
+    "none": "however far from the ends",
+}
 
 
 def parts(rule: CadenceRule) -> Sequence[Part]:
@@ -43,7 +56,7 @@ def verdict(rule: CadenceRule, judged: Judged) -> Outcome:
         .when(end > judged.cutoff(rule.of))
         .then(status(PENDING))
         .when(none)
-        .then(status(rule.missing or NOT_MET))
+        .then(status(missing(rule)))
         .when(largest <= allowed + SLACK)
         .then(status(MET))
         .otherwise(status(NOT_MET)),
@@ -62,6 +75,22 @@ def verdict(rule: CadenceRule, judged: Judged) -> Outcome:
         of=rule.of,
         link=rule.by,
     )  # fmt: skip
+
+
+def asks(rule: CadenceRule) -> Asks:
+    """Which readings, when, and how far apart they may lie."""
+    about = {"of": feed_words(rule.of), **link_words(rule), "window": window_words(rule.window)}
+    if rule.among is not None:
+        about["among"] = f"only those with {expression_words(rule.among)}"
+    limits = {"every": f"at most {length_words(rule.every)} apart"}
+    if rule.tolerance.microseconds:
+        limits["tolerance"] = f"{length_words(rule.tolerance)} more is let pass"
+    return Asks(about, {**limits, "ends": _ENDS[rule.ends]})
+
+
+def missing(rule: CadenceRule) -> Missing:
+    """No reading at all is not met unless the rule says otherwise."""
+    return rule.missing or "not_met"
 
 
 def _widest(

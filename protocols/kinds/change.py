@@ -8,9 +8,11 @@ import polars as pl
 
 from protocols.context import Judged, number_words
 from protocols.expressions import SLACK
-from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, Outcome, status
+from protocols.kinds import EXCLUDED, MET, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import ChangeRule
+from protocols.model import ChangeRule, Missing
+from protocols.words import expression_words, unit_of
+from protocols.words import number_words as plain_number
 
 KIND = "change"
 
@@ -40,7 +42,7 @@ def verdict(rule: ChangeRule, judged: Judged) -> Outcome:
         status=pl.when(none)
         .then(status(EXCLUDED))
         .when(unusable)
-        .then(status(rule.missing or NOT_EVALUABLE))
+        .then(status(missing(rule)))
         .when(pl.all_horizontal([moved <= limit + SLACK for limit, moved, _ in used]))
         .then(status(MET))
         .otherwise(status(NOT_MET)),
@@ -53,3 +55,26 @@ def verdict(rule: ChangeRule, judged: Judged) -> Outcome:
         ),
         due_at=pl.lit(None),
     )  # fmt: skip
+
+
+def asks(rule: ChangeRule) -> Asks:
+    """Which value, and how far it may move from one session to the next."""
+    unit = unit_of(rule.expr)
+    wanted = {
+        "max_increase": (rule.max_increase, "rising", unit),
+        "max_decrease": (rule.max_decrease, "falling", unit),
+        "max_increase_pct": (rule.max_increase_pct, "rising", " %"),
+        "max_decrease_pct": (rule.max_decrease_pct, "falling", " %"),
+    }
+    limits = {
+        name: f"{way} by at most {plain_number(limit)}{said}"
+        for name, (limit, way, said) in wanted.items()
+        if limit is not None
+    }
+    about = f"{expression_words(rule.expr)} against the previous session of the course"
+    return Asks({"expr": about}, limits)
+
+
+def missing(rule: ChangeRule) -> Missing:
+    """A value not charted now or then is not evaluable unless the rule says otherwise."""
+    return rule.missing or "not_evaluable"

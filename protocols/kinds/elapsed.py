@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import polars as pl
 
 from protocols.context import Judged, minute_words
-from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
+from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import ElapsedRule
+from protocols.model import ElapsedRule, Missing
 from protocols.times import minutes
+from protocols.words import length_words, name_words
 
 KIND = "elapsed"
 
@@ -39,7 +40,7 @@ def verdict(rule: ElapsedRule, judged: Judged) -> Outcome:
         .when(end.is_null() & (deadline > judged.cutoff(judged.feed)))
         .then(status(PENDING))
         .when(end.is_null())
-        .then(status(rule.missing or NOT_EVALUABLE))
+        .then(status(missing(rule)))
         .when(pl.all_horizontal(tests))
         .then(status(MET))
         .otherwise(status(NOT_MET)),
@@ -61,3 +62,21 @@ def verdict(rule: ElapsedRule, judged: Judged) -> Outcome:
         ),
         due_at=deadline,
     )
+
+
+def asks(rule: ElapsedRule) -> Asks:
+    """From when to when, and how long that may take."""
+    span = f"the time from {name_words(rule.from_)} to {name_words(rule.to)}"
+    limits = {}
+    if rule.min is not None:
+        limits["min"] = f"at least {length_words(rule.min)}"
+    if rule.max is not None:
+        limits["max"] = f"at most {length_words(rule.max)}"
+    else:
+        limits["grace"] = f"awaited for {length_words(rule.grace)}"
+    return Asks({"span": span}, limits)
+
+
+def missing(rule: ElapsedRule) -> Missing:
+    """An end that never came is not evaluable unless the rule says otherwise."""
+    return rule.missing or "not_evaluable"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, expression_words
-from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
+from protocols.context import Judged
+from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import OccurrenceRule
+from protocols.model import Missing, OccurrenceRule
+from protocols.words import expression_words, feed_words, link_words, window_words
 
 KIND = "occurrence"
 MET_WITHOUT_ROWS = frozenset({"doses", "events", "dispenses", "sessions", "charges"})
@@ -27,10 +28,6 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
     open_end = rule.window is None or rule.window.end is None
     end = cutoff if open_end else pl.col(f"{rule.id}.end")
     least, most = rule.at_least, rule.at_most
-    if least is not None:
-        default = NOT_MET
-    else:
-        default = MET if rule.of in MET_WITHOUT_ROWS else NOT_EVALUABLE
     untested = pl.col(f"{rule.id}.known") == 0
     too_many = n > most if most is not None else pl.lit(value=False)
     enough = n >= least if least is not None and most is None else pl.lit(value=False)
@@ -50,7 +47,7 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
         .when(still_open)
         .then(status(PENDING))
         .when(untested)
-        .then(status(rule.missing or default))
+        .then(status(missing(rule)))
         .when(too_few)
         .then(status(NOT_MET))
         .otherwise(status(MET)),
@@ -71,6 +68,33 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
         of=rule.of,
         link=rule.by,
     )  # fmt: skip
+
+
+def asks(rule: OccurrenceRule) -> Asks:
+    """Which rows, when, and how many of them must pass the test."""
+    about = {"of": feed_words(rule.of), **link_words(rule), "window": window_words(rule.window)}
+    if rule.among is not None:
+        about["among"] = f"only those with {expression_words(rule.among)}"
+    if rule.pick != "any":
+        about["pick"] = f"the {rule.pick} of them alone"
+    if rule.where is not None:
+        counted = "those" if rule.pick == "any" else "it if it comes"
+        about["where"] = f"counting {counted} with {expression_words(rule.where)}"
+    limits = {}
+    if rule.at_least is not None:
+        limits["at_least"] = f"at least {rule.at_least}"
+    if rule.at_most is not None:
+        limits["at_most"] = f"at most {rule.at_most}" if rule.at_most else "none"
+    return Asks(about, limits)
+
+
+def missing(rule: OccurrenceRule) -> Missing:
+    """Without a row: not met where one is asked for; else met in feeds where no row means none."""
+    if rule.missing is not None:
+        return rule.missing
+    if rule.at_least is not None:
+        return "not_met"
+    return "met" if rule.of in MET_WITHOUT_ROWS else "not_evaluable"
 
 
 def _anchors(rule: OccurrenceRule) -> str:

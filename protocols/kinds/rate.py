@@ -7,11 +7,16 @@ from collections.abc import Sequence
 import polars as pl
 
 from protocols.context import Judged
-from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Outcome, status
+from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import RateRule
+from protocols.model import Missing, RateRule
+from protocols.words import length_words
 
 KIND = "rate"
+_ACROSS = {
+    "protocol": "how often this protocol judges the patient",
+    "patient": "all sessions of the patient, under any protocol or none",
+}
 
 
 def parts(rule: RateRule) -> Sequence[Part]:
@@ -39,3 +44,17 @@ def verdict(rule: RateRule, judged: Judged) -> Outcome:
         ),
         due_at=pl.lit(None),
     )  # fmt: skip
+
+
+def asks(rule: RateRule) -> Asks:
+    """What is counted, and how many of it may fall into what time."""
+    limits = {
+        "at_most": f"at most {rule.at_most}",
+        "within": f"within {length_words(rule.within)}, this one included",
+    }
+    return Asks({"across": _ACROSS[rule.across]}, limits)
+
+
+def missing(rule: RateRule) -> Missing | None:
+    """There is always the judged row to count."""
+    return None

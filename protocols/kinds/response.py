@@ -7,9 +7,16 @@ from collections.abc import Sequence
 import polars as pl
 
 from protocols.context import Judged
-from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, PENDING, Outcome, status
+from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import ResponseRule
+from protocols.model import Missing, ResponseRule
+from protocols.words import (
+    expression_words,
+    feed_words,
+    length_words,
+    link_words,
+    window_words,
+)  # fmt: skip
 
 KIND = "response"
 
@@ -51,3 +58,29 @@ def verdict(rule: ResponseRule, judged: Judged) -> Outcome:
         of=rule.then.of,
         link=rule.then.by,
     )  # fmt: skip
+
+
+def asks(rule: ResponseRule) -> Asks:
+    """Which rows ask for an answer, which rows are one, and how soon it must come."""
+    trigger, then = rule.trigger, rule.then
+    about = {
+        "trigger.of": f"each of the {feed_words(trigger.of)}",
+        **{f"trigger.{name}": said for name, said in link_words(trigger).items()},
+        "trigger.window": window_words(trigger.window),
+    }
+    if trigger.among is not None:
+        about["trigger.among"] = f"among those with {expression_words(trigger.among)}"
+    if trigger.where is not None:
+        about["trigger.where"] = f"with {expression_words(trigger.where)}"
+    limits = {
+        "then.of": f"followed by one of the {feed_words(then.of)}",
+        **{f"then.{name}": said for name, said in link_words(then).items()},
+    }
+    if then.where is not None:
+        limits["then.where"] = f"with {expression_words(then.where)}"
+    return Asks(about, {**limits, "then.within": f"within {length_words(then.within)}"})
+
+
+def missing(rule: ResponseRule) -> Missing | None:
+    """Without a trigger there is nothing to answer."""
+    return None

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, expression_words, limit_words, number_words
+from protocols.context import Judged, limit_words, number_words
 from protocols.expressions import SLACK
-from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Outcome, status
+from protocols.kinds import MET, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
-from protocols.model import Scalar, ValueRule
+from protocols.model import Missing, Scalar, ValueRule
+from protocols.words import expression_words, unit_of
+from protocols.words import number_words as plain_number
 
 KIND = "value"
 
@@ -32,16 +34,15 @@ def verdict(rule: ValueRule, judged: Judged) -> Outcome:
         "bool": pl.when(value).then(pl.lit("yes")).otherwise(pl.lit("no")),
         "text": value,
     }.get(compiled.type, value.cast(pl.String))
-    missing = pl.lit(f"{rule.title}: not charted")
     return Outcome(
         status=pl.when(value.is_null())
-        .then(status(rule.missing or NOT_EVALUABLE))
+        .then(status(missing(rule)))
         .when(good)
         .then(status(MET))
         .otherwise(status(NOT_MET)),
         observed=observed,
         reason=pl.when(value.is_null())
-        .then(missing)
+        .then(pl.lit(f"{rule.title}: not charted"))
         .otherwise(
             pl.format(
                 f"{expression_words(rule.expr)}: {{}}; {{}}", shown.cast(pl.String), pl.lit(allowed)
@@ -49,6 +50,27 @@ def verdict(rule: ValueRule, judged: Judged) -> Outcome:
         ),
         due_at=pl.lit(None),
     )
+
+
+def asks(rule: ValueRule) -> Asks:
+    """The value, and what it must be."""
+    unit = unit_of(rule.expr)
+    limits = {}
+    if rule.min is not None:
+        limits["min"] = f"at least {plain_number(rule.min)}{unit}"
+    if rule.max is not None:
+        limits["max"] = f"at most {plain_number(rule.max)}{unit}"
+    if rule.in_ is not None:
+        limits["in"] = f"one of {', '.join(str(item) for item in rule.in_)}"
+    if rule.is_ is not None:
+        said = ("no", "yes")[rule.is_] if isinstance(rule.is_, bool) else str(rule.is_)
+        limits["is"] = f"must be {said}"
+    return Asks({"expr": expression_words(rule.expr)}, limits)
+
+
+def missing(rule: ValueRule) -> Missing:
+    """A null value is not evaluable unless the rule says otherwise."""
+    return rule.missing or "not_evaluable"
 
 
 def _good(rule: ValueRule, value: pl.Expr, kind: str) -> tuple[pl.Expr, str]:
