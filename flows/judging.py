@@ -13,6 +13,7 @@ from flows.runs import Run
 from flows.settings import Settings
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
+from protocols.kinds import kinds
 from protocols.model import Protocol
 
 _IDENTITY = "concat_ws(chr(31), clinic_id, subject_kind, subject_id, protocol, rule_id)"
@@ -92,8 +93,10 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
             "approved_by": pl.String, "sha256": pl.String,
         },
     )  # fmt: skip
+    asks = [kinds()[rule.kind].asks(rule).sentence for p in protocols for rule in p.rules]
     rules = rule_table(protocols).with_columns(
-        feeds=pl.Series(feeds, dtype=pl.List(pl.String), strict=False)
+        asks=pl.Series(asks, dtype=pl.String),
+        feeds=pl.Series(feeds, dtype=pl.List(pl.String), strict=False),
     )
     _append(warehouse, "marts.rules", rules)
     _append(warehouse, "marts.protocols", described)

@@ -55,6 +55,12 @@ def _published(run: Run) -> dict[str, str]:
         "marts.subject_adherence": "SELECT * EXCLUDE (subject_no, pseudonym) "
         f"REPLACE (pseudonym AS patient_id) FROM marts.subjects {_KNOWN} "
         "ORDER BY clinic_id, started_at, subject_id, protocol",
+        "marts.worklist": "SELECT clinic_id, subject_kind, subject_id, p.pseudonym AS patient_id, "
+        "protocol, protocol_version, rule_id, r.title, f.due_at, r.asks AS action, f.severity "
+        f"FROM marts.findings f {_KNOWN} "
+        "JOIN marts.rules r USING (protocol, protocol_version, rule_id) "
+        f"WHERE f.status = 'pending' AND f.due_at > {quoted(run.as_of.isoformat())}::TIMESTAMPTZ "
+        "ORDER BY f.due_at, clinic_id, subject_id, rule_id",
         **plain,
         "marts.clinics": "SELECT clinic_id, name, time_zone, state, chairs FROM facts.clinics "
         "ORDER BY ALL",

@@ -1,4 +1,5 @@
--- One row is one rule of one protocol version; `feeds` are those that it looks at.
+-- One row is one rule of one protocol version: what it `asks` in plain words, and the `feeds` that
+-- it looks at.
 CREATE TABLE IF NOT EXISTS marts.rules (
     rule_no USMALLINT NOT NULL,
     protocol VARCHAR NOT NULL,
@@ -8,6 +9,7 @@ CREATE TABLE IF NOT EXISTS marts.rules (
     kind VARCHAR NOT NULL,
     severity VARCHAR NOT NULL,
     tier VARCHAR NOT NULL,
+    asks VARCHAR NOT NULL,
     target DOUBLE,
     citation VARCHAR,
     feeds VARCHAR[] NOT NULL

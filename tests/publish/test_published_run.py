@@ -29,6 +29,7 @@ COLUMNS = {
     "marts.rule_monthly": "clinic_id protocol protocol_version rule_id month met not_met waived "
     "not_evaluable pending excluded rate rate_low rate_high rate_without_waived documented_rate "
     "completeness",
+    "marts.worklist": "clinic_id subject_id patient_id rule_id due_at action severity",
     "ops.runs": "run_id as_of state",
     "ops.batches": "batch_id clinic_id feed state rows loaded unchanged quarantined",
     "ops.check_results": "run_id feed expectation_id success",
@@ -111,6 +112,23 @@ def test_every_table_has_the_columns_that_are_promised(published: Nights) -> Non
             f"WHERE table_schema = '{schema}' AND table_name = '{name}'"
         )
         assert set(promised.split()) <= {column for (column,) in found}, table
+
+
+def test_the_worklist_holds_what_can_still_be_met(nights: Nights) -> None:
+    nights.rows("north/outcomes_2026-05-31.csv", [])
+    nights.sessions(
+        "north/2026-05-31",
+        nights.session("s1", day="2026-05-30"),
+        nights.session("s2", patient="p2", day="2026-05-20"),
+    )
+    nights.publish()
+    assert nights.read(
+        "SELECT clinic_id, subject_id, rule_id, due_at::VARCHAR, severity, action "
+        "FROM marts.worklist"
+    ) == [
+        ("north", "s1", "score", "2026-06-06 15:00:00+00", "minor",
+         "Scores of its session, from the start to 7 days after the start: at least 1"),
+    ]  # fmt: skip
 
 
 def test_no_patient_stands_anywhere(published: Nights) -> None:
@@ -219,7 +237,7 @@ def test_a_clinics_id_cannot_leave_its_folder(tmp_path: Path) -> None:
     with open_warehouse(tmp_path / "warehouse") as warehouse:
         db = warehouse.db
         db.execute(
-            "INSERT INTO marts.rules VALUES (1, 'p', '1.0.0', 'r', '', '', '', '', 1, '', [])"
+            "INSERT INTO marts.rules VALUES (1, 'p', '1.0.0', 'r', '', '', '', '', '', 1, '', [])"
         )
         for number, clinic in enumerate(hostile):
             db.execute(
