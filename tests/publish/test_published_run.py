@@ -127,7 +127,8 @@ def test_the_worklist_holds_what_can_still_be_met(nights: Nights) -> None:
         "FROM marts.worklist"
     ) == [
         ("north", "s1", "score", "2026-06-06 15:00:00+00", "minor",
-         "Scores of its session, from the start to 7 days after the start: at least 1"),
+         "Outcome scores, of the same session, from the start to 7 days after the start: at "
+         "least 1"),
     ]  # fmt: skip
 
 
