@@ -13,7 +13,9 @@ from flows import __version__
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
+from flows.commands.history import history
 from flows.commands.nightly import nightly
+from flows.commands.whois import whois
 
 app = typer.Typer(
     name="keel",
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check):
+for command in (nightly, demo, check, history, whois):
     app.command()(command)
 app.add_typer(batch, name="batch")
 
