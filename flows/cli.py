@@ -13,8 +13,10 @@ from flows import __version__
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
+from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.whois import whois
 
 app = typer.Typer(
     name="keel",
@@ -24,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check):
+for command in (nightly, demo, check, history, whois):
     app.command()(command)
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")

@@ -1,4 +1,7 @@
-"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole."""
+"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole.
+
+What a run changes of an earlier one's verdicts is kept by `flows.changes`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from flows.changes import FINDING_ID, note_changes, remember_verdicts
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import monthly_counts, rule_monthly
 from flows.runs import Run
@@ -15,8 +19,6 @@ from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
 from protocols.kinds import kinds
 from protocols.model import Protocol
-
-_IDENTITY = "concat_ws(chr(31), clinic_id, subject_kind, subject_id, protocol, rule_id)"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def judge_network(
     coverage: list[pl.DataFrame] = []
     judged = 0
     with warehouse.transaction():
+        remember_verdicts(warehouse)
         _empty_marts(warehouse)
         _describe(warehouse, protocols)
         waived = _waivers(warehouse, run)
@@ -60,6 +63,7 @@ def judge_network(
         _insert_monthly(warehouse, pl.concat(counts))
         _insert_coverage(warehouse, pl.concat(coverage))
         warehouse.db.execute("DROP TABLE earlier")
+        note_changes(warehouse, protocols, run)
     return _summary(warehouse, judged)
 
 
@@ -178,7 +182,7 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
         "marts.findings",
         found,
         "SELECT f.*, coalesce(e.first_found_run, f.run_id) AS first_found_run FROM "
-        f"(SELECT substr(sha256({_IDENTITY}), 1, 20) AS finding_id, * FROM frame) f "
+        f"(SELECT {FINDING_ID} AS finding_id, * FROM frame) f "
         "LEFT JOIN earlier e USING (finding_id)",
     )
 

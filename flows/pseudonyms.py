@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from pathlib import Path
 
 import pyarrow as pa
 
-from flows.errors import KeelError
+from flows.audit import append
+from flows.errors import KeelError, UsageError
 from flows.warehouse import DATABASE, Warehouse
 
 KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
+_FORM = re.compile("P[0-9a-f]{20}")
 
 
 def ensure_pseudonyms(warehouse: Warehouse) -> None:
@@ -48,6 +51,26 @@ def ensure_pseudonyms(warehouse: Warehouse) -> None:
     with warehouse.transaction():
         warehouse.db.execute("INSERT INTO ops.pseudonyms BY NAME SELECT * FROM new_pseudonyms")
     warehouse.db.unregister("new_pseudonyms")
+
+
+def patient_behind(warehouse: Warehouse, pseudonym: str) -> tuple[str, str]:
+    """The clinic and patient id behind a pseudonym; asking is an entry of the audit log.
+
+    Raises UsageError when no patient has it, which is an entry too.
+    """
+    found = warehouse.db.execute(
+        "SELECT clinic_id, patient_id FROM ops.pseudonyms WHERE pseudonym = ?", [pseudonym]
+    ).fetchone()
+    # What has not the form of a pseudonym may be anything, a name too: it is kept nowhere.
+    asked = pseudonym if _FORM.fullmatch(pseudonym) else None
+    append(warehouse, "whois", asked, "done" if found else "refused")
+    if found is None:
+        raise UsageError(
+            f"{warehouse.folder}: no patient here has that pseudonym; take it, P and 20 digits or "
+            "letters a to f, from a run that this warehouse published."
+        )
+    clinic_id, patient_id = found
+    return clinic_id, patient_id
 
 
 def _pseudonym(key: bytes, clinic_id: str, patient_id: str) -> str:

@@ -79,6 +79,8 @@ def _published(run: Run) -> dict[str, str]:
         "ORDER BY q.batch_no, q.row_number",
         "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
         "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
+        "ops.verdict_changes": "SELECT * FROM ops.verdict_changes",
+        "ops.audit_log": "SELECT * FROM ops.audit_log ORDER BY entry_no",
         "ops.notes": f"SELECT * FROM ops.notes WHERE run_id = {quoted(run.run_id)} ORDER BY ALL",
     }
 
