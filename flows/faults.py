@@ -9,8 +9,6 @@ from typing import Literal
 from checks.contract import Contract
 from checks.quarantine import reason_words
 
-SHOWN_ROWS = 10
-
 
 @dataclass(frozen=True)
 class Fault:

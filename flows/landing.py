@@ -132,10 +132,15 @@ def _feed_of(
         return None
 
 
+def is_clinic_name(name: str) -> bool:
+    """Whether a folder of that name may be a clinic's, or the network's."""
+    return name == NETWORK or _NAME.fullmatch(name) is not None
+
+
 def feed_named(relative: str) -> str:
     """The feed that "clinic/file" says by its name. Raises LeftAside for a file that is none."""
     clinic, _, name = relative.partition("/")
-    if not _NAME.fullmatch(name) or not (_NAME.fullmatch(clinic) or clinic == NETWORK):
+    if not _NAME.fullmatch(name) or not is_clinic_name(clinic):
         raise LeftAside("its name has characters that are refused; rename it.")
     suffix = suffix_of(name)
     if suffix is None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.commands.common import (
+    SHOWN_ROWS,
     Config,
     Debug,
     Exit,
@@ -75,7 +76,7 @@ def batch_show(
     """One delivery, with the rows that are in quarantine and why."""
     with explained(debug), existing_warehouse(config, warehouse) as (opened, _):
         from flows.batches import find_batch, open_faults, quarantined_rows
-        from flows.faults import SHOWN_ROWS, counted
+        from flows.faults import counted
 
         row = find_batch(opened, batch_id)
         rows = quarantined_rows(opened, row)

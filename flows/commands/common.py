@@ -31,6 +31,7 @@ class Exit(IntEnum):
 
 
 SEVERITIES = ("critical", "major", "minor")
+SHOWN_ROWS = 10
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file [default: keel.toml, if there]")
