@@ -139,6 +139,24 @@ def reason_words(code: str, contract: Contract) -> str:
     return f"{name} {words}"
 
 
+def warning_words(expectation: Expectation, contract: Contract) -> str:
+    """What a row that fails an expectation about it, or a reference, shows: without the value."""
+    values, name = expectation.parameters, expectation.columns[0]
+    if expectation.kind == "order":
+        then = "before" if values.get("or_equal") else "not after"
+        return f"{name} is {then} {expectation.columns[1]}"
+    if expectation.kind == "reference":
+        return f"{name} is in no row of {values['feed']}"
+    if expectation.kind == "range":
+        bounds = bounds_words(values, contract.column(name).unit)
+        return f"{name} is outside what is usual ({bounds})"
+    if expectation.kind in ("suggested_set", "closed_set"):
+        return f"{name} is none of the usual values ({', '.join(values['value_set'])})"
+    if expectation.kind == "required":
+        return f"{name} is empty"
+    raise ValueError(f"{expectation.kind} does not warn of a row")
+
+
 def bounds_words(bounds: Mapping[str, Any], unit: str | None) -> str:
     """A range's parameters in plain words: "20 to 100 %", "at least 0"."""
     low, high = bounds.get("min_value"), bounds.get("max_value")

@@ -2,106 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from checks.contract import contract
 from checks.quarantine import reason_words
+from flows.deliveries import land
 from flows.errors import UsageError
-from flows.load import load_feed
-from flows.recovery import reset
-from flows.runs import finish_run, start_run
+from flows.faults import Fault
+from flows.landing import Delivery, Found
+from flows.load import load_anew, load_feed
+from flows.raw import raw_file, withdrawal
+from flows.runs import Run, finish_run, start_run
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 
+STATES = ("accepted", "partial", "blocked", "duplicate", "withdrawn", "landed")
 _COLUMNS = (
     "batch_id", "clinic_id", "feed", "path", "state", "reason", "rows", "loaded", "unchanged",
-    "quarantined", "first_seen_at", "extract_at", "contract_version", "keel_version",
+    "quarantined", "first_seen_at", "extract_at", "unknown_columns", "source",
+    "contract_version", "keel_version",
 )  # fmt: skip
+_COPIES = (
+    "state = 'duplicate' AND (clinic_id, feed, file_sha256) IN "
+    "(SELECT (clinic_id, feed, file_sha256) FROM ops.batches WHERE batch_id = ?)"
+)
 
 
-def list_batches(warehouse: Warehouse, state: str | None) -> list[Mapping[str, Any]]:
-    """Every delivery, newest first, or those of one state."""
+def list_batches(
+    warehouse: Warehouse,
+    state: str | None = None,
+    feed: str | None = None,
+    clinic: str | None = None,
+) -> list[Mapping[str, Any]]:
+    """Every delivery, newest first, or those of one state, feed or clinic's folder.
+
+    Raises UsageError for a state, CheckError for a feed that does not exist.
+    """
+    if state is not None and state not in STATES:
+        raise UsageError(f"--state: {state} is no state; use one of {', '.join(STATES)}.")
+    if feed is not None:
+        contract(feed)
     rows = warehouse.db.execute(
-        f"SELECT {', '.join(_COLUMNS)} FROM ops.batches WHERE $state IS NULL OR state = $state "
+        f"SELECT {', '.join(_COLUMNS)} FROM ops.batches WHERE ($state IS NULL OR state = $state) "
+        "AND ($feed IS NULL OR feed = $feed) AND ($clinic IS NULL OR clinic_id = $clinic) "
         "ORDER BY batch_no DESC",
-        {"state": state},
+        {"state": state, "feed": feed, "clinic": clinic},
     ).fetchall()
     return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
 
-def show_batch(warehouse: Warehouse, batch_id: str) -> Mapping[str, Any]:
-    """One delivery, with the rows that are in quarantine: row number, column and reason."""
-    batch = _batch(warehouse, batch_id)
-    held = contract(batch["feed"])
-    rows = warehouse.db.execute(
-        "SELECT row_number, reasons, released_run FROM ops.quarantine WHERE batch_id = ? "
-        "ORDER BY row_number",
-        [batch_id],
-    ).fetchall()
-    quarantine = [
-        {
-            "row_number": number,
-            "reasons": [reason_words(code, held) for code in codes],
-            "released_run": released,
-        }
-        for number, codes, released in rows
-    ]
-    return {**batch, "quarantine": quarantine}
-
-
-def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapping[str, Any]:
-    """Load a blocked delivery, or the quarantined rows of one, again under today's contract.
-
-    Raises UsageError when there is nothing to try again.
-    """
-    batch = _batch(warehouse, batch_id)
-    blocked = batch["state"] == "blocked"
-    if not blocked and not batch["quarantined"]:
-        raise UsageError(f"{batch_id}: is {batch['state']} in full, so there is nothing to retry.")
-    if blocked and batch["rows"] is None:
-        with warehouse.transaction():
-            warehouse.db.execute(
-                "DELETE FROM ops.files WHERE batch_no IN "
-                "(SELECT batch_no FROM ops.batches WHERE batch_id = ?)",
-                [batch_id],
-            )
-        raise UsageError(
-            f"{batch_id}: could not be read when it came; it is read again by the next nightly, "
-            "if it still lies in the landing folder."
-        )
-    _load_anew(warehouse, batch["feed"], settings)
-    return _batch(warehouse, batch_id)
-
-
-def withdraw_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapping[str, Any]:
-    """Take a delivery back: the facts are as if it had never come; its raw file is kept.
-
-    Raises UsageError when it was withdrawn before.
-    """
-    batch = _batch(warehouse, batch_id)
-    if batch["state"] == "withdrawn":
-        raise UsageError(f"{batch_id}: was withdrawn before.")
-    with warehouse.transaction():
-        warehouse.db.execute(
-            "UPDATE ops.batches SET state = 'withdrawn', loaded = 0, unchanged = 0, "
-            "quarantined = 0, reason = 'withdrawn by hand' WHERE batch_id = ?",
-            [batch_id],
-        )
-    _load_anew(warehouse, batch["feed"], settings)
-    return _batch(warehouse, batch_id)
-
-
-def _load_anew(warehouse: Warehouse, feed: str, settings: Settings) -> None:
-    """The feed from its raw deliveries; verdicts follow with the next nightly."""
-    run = start_run(warehouse, settings.now())
-    reset(warehouse, feed)
-    load_feed(warehouse, feed, run, settings)
-    finish_run(warehouse, run, "loaded")
-
-
-def _batch(warehouse: Warehouse, batch_id: str) -> Mapping[str, Any]:
-    for batch in list_batches(warehouse, None):
+def find_batch(warehouse: Warehouse, batch_id: str) -> Mapping[str, Any]:
+    """One delivery; UsageError when there is none of that id."""
+    for batch in list_batches(warehouse):
         if batch["batch_id"] == batch_id:
             return batch
     raise UsageError(f"{batch_id}: there is no such batch; `keel batch list` shows them.")
+
+
+def quarantined_rows(warehouse: Warehouse, batch: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A delivery's rows in quarantine: row number (in a foreign export also that of its input),
+    reasons, and the run in which a later delivery released it."""
+    held = contract(batch["feed"])
+    rows = warehouse.db.execute(
+        "SELECT row_number, source_file, source_row, reasons, released_run FROM ops.quarantine "
+        "WHERE batch_id = ? ORDER BY row_number",
+        [batch["batch_id"]],
+    ).fetchall()
+    return [
+        {
+            "row_number": number,
+            "source_file": file,
+            "source_row": row,
+            "reasons": [reason_words(code, held) for code in codes],
+            "released_run": released,
+        }
+        for number, file, row, codes, released in rows
+    ]
+
+
+def open_faults(warehouse: Warehouse, batch: Mapping[str, Any], most: int) -> list[Fault]:
+    """Why rows of a delivery are in quarantine, those released by a later one left out."""
+    held = contract(batch["feed"])
+    rows = warehouse.db.execute(
+        "SELECT problem, count(*), min(row_number, $most) FROM (SELECT row_number, "
+        "unnest(reasons) AS problem FROM ops.quarantine WHERE batch_id = $batch_id "
+        "AND released_run IS NULL) GROUP BY ALL ORDER BY min(row_number), problem",
+        {"batch_id": batch["batch_id"], "most": most},
+    ).fetchall()
+    return [Fault.of_problem(problem, count, first, held) for problem, count, first in rows]
+
+
+def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapping[str, Any]:
+    """Load a blocked or withdrawn delivery, or the quarantined rows of one, under today's
+    contract and settings.
+
+    Raises UsageError when there is nothing to try again.
+    """
+    batch = find_batch(warehouse, batch_id)
+    if batch["state"] not in ("blocked", "withdrawn", "partial"):
+        raise UsageError(f"{batch_id}: is {batch['state']}, so there is nothing to retry.")
+    kept = raw_file(warehouse, batch["clinic_id"], batch["feed"], batch_id)
+    if not kept.exists():
+        return _read_again(warehouse, batch, settings)
+
+    def bring_back() -> None:
+        warehouse.db.execute(
+            "UPDATE ops.batches SET state = 'landed', reason = NULL, loaded = NULL, "
+            "unchanged = NULL, quarantined = NULL WHERE batch_id = ? AND state = 'withdrawn'",
+            [batch_id],
+        )
+
+    with _run(warehouse, settings) as run:
+        load_anew(warehouse, batch["feed"], run, settings, bring_back)
+    withdrawal(kept).unlink(missing_ok=True)
+    return find_batch(warehouse, batch_id)
+
+
+def withdraw_batch(
+    warehouse: Warehouse, batch_id: str, settings: Settings
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Take a delivery back: the facts are as if it had never come; its raw file is kept.
+
+    Gives also the paths of files with the same bytes, which the next nightly reads in its stead.
+    Raises UsageError when it was withdrawn before.
+    """
+    batch = find_batch(warehouse, batch_id)
+    if batch["state"] == "withdrawn":
+        raise UsageError(
+            f"{batch_id}: was withdrawn before; `keel batch retry {batch_id}` brings it back."
+        )
+    copies = _copies(warehouse, batch)
+
+    def take_back() -> None:
+        for path in copies:
+            warehouse.db.execute("DELETE FROM ops.files WHERE path = ?", [path])
+        if copies:
+            warehouse.db.execute(f"DELETE FROM ops.batches WHERE {_COPIES}", [batch_id])
+        warehouse.db.execute(
+            "UPDATE ops.batches SET state = 'withdrawn', gate = NULL, loaded = 0, unchanged = 0, "
+            "quarantined = 0, reason = 'withdrawn by hand' WHERE batch_id = ?",
+            [batch_id],
+        )
+
+    mark = withdrawal(raw_file(warehouse, batch["clinic_id"], batch["feed"], batch_id))
+    if mark.with_suffix(".parquet").exists():
+        mark.touch(mode=0o600)
+    try:
+        with _run(warehouse, settings) as run:
+            load_anew(warehouse, batch["feed"], run, settings, take_back)
+    except BaseException:
+        mark.unlink(missing_ok=True)
+        raise
+    return find_batch(warehouse, batch_id), copies
+
+
+def _copies(warehouse: Warehouse, batch: Mapping[str, Any]) -> list[str]:
+    """Files that are only duplicates of this delivery."""
+    if batch["state"] not in ("accepted", "partial", "landed"):
+        return []
+    rows = warehouse.db.execute(
+        f"SELECT path FROM ops.batches WHERE {_COPIES} ORDER BY path", [batch["batch_id"]]
+    ).fetchall()
+    return [path for (path,) in rows]
+
+
+def _read_again(
+    warehouse: Warehouse, batch: Mapping[str, Any], settings: Settings
+) -> Mapping[str, Any]:
+    """A file whose text could not be kept, as it lies in the landing folder now."""
+    if batch["source"] is not None:
+        raise UsageError(
+            f"{batch['batch_id']}: is what a SELECT of the source {batch['source']} gave; mend "
+            "that SELECT, and the next nightly reads the export again."
+        )
+    path = settings.landing / batch["path"]
+    if not path.is_file() or path.is_symlink():
+        raise UsageError(
+            f"{path}: could not be read when it came and lies there no more; deliver it again, or "
+            "name its landing folder with --landing."
+        )
+    status = path.stat()
+    delivery = Delivery(
+        batch["clinic_id"], batch["feed"], path, batch["path"], status.st_size, status.st_mtime_ns
+    )
+    with warehouse.transaction():
+        for table in ("ops.files", "ops.batches"):
+            warehouse.db.execute(
+                f"DELETE FROM {table} WHERE batch_no IN "
+                "(SELECT batch_no FROM ops.batches WHERE batch_id = ?)",
+                [batch["batch_id"]],
+            )
+    with _run(warehouse, settings) as run:
+        land(warehouse, Found((delivery,)), run, settings.model_copy(update={"source": ()}))
+        load_feed(warehouse, batch["feed"], run, settings)
+    return next(item for item in list_batches(warehouse) if item["path"] == batch["path"])
+
+
+@contextmanager
+def _run(warehouse: Warehouse, settings: Settings) -> Iterator[Run]:
+    run = start_run(warehouse, settings.now())
+    try:
+        yield run
+    except BaseException:
+        with suppress(Exception):  # the failure itself counts
+            finish_run(warehouse, run, "failed")
+        raise
+    finish_run(warehouse, run, "loaded")

@@ -16,7 +16,7 @@ import duckdb
 from checks.contract import Contract, contract
 from flows import __version__
 from flows.landing import Delivery, Found
-from flows.raw import NETWORK, keep, raw_file
+from flows.raw import NETWORK, keep, raw_file, withdrawal
 from flows.runs import Run
 from flows.settings import Settings
 from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
@@ -48,13 +48,18 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
 
 
 def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
-    """Write a delivery down again from what its raw file says, as landed and not yet loaded."""
+    """Write a delivery down again from what its raw file says, as landed and not yet loaded, or
+    as withdrawn when it was.
+    """
     target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
-    more = {
+    more: dict[str, Any] = {
         "batch_no": _next_batch(warehouse),
         "state": "landed",
         "rows": _rows(warehouse.db, target),
     }
+    if withdrawal(target).exists():
+        counts = dict.fromkeys(("loaded", "unchanged", "quarantined"), 0)
+        more |= {"state": "withdrawn", "reason": "withdrawn by hand", **counts}
     _insert(warehouse, {**about, **more, **_versions(contract(about["feed"]))})
 
 
@@ -76,7 +81,7 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
             "bytes": delivery.bytes,
             "first_seen_run": run.run_id,
             "first_seen_at": run.started_at.isoformat(),
-            "name_day": _name_day(delivery.name),
+            "name_day": _name_day(delivery.path.name),
             "extract_source": None,
             "unknown_columns": [],
             "source": None,

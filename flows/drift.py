@@ -16,7 +16,7 @@ from flows.runs import Run
 from flows.sources import identifier
 from flows.warehouse import Warehouse
 
-_ALIVE = "NOT coalesce(deleted, false)"
+ALIVE = "NOT coalesce(deleted, false)"
 
 
 def drift(warehouse: Warehouse, held: Contract, run: Run) -> Iterator[CheckResult]:
@@ -36,16 +36,21 @@ def drift(warehouse: Warehouse, held: Contract, run: Run) -> Iterator[CheckResul
 def _reference(warehouse: Warehouse, expectation: Expectation) -> CheckResult:
     """Rows whose session, patient, ... no loaded row of the other feed has."""
     (column,) = expectation.columns
-    feed, key = expectation.parameters["feed"], identifier(expectation.parameters["column"])
-    known = f"SELECT hash(clinic_id, {key}) FROM facts.{feed}"
-    unknown = f"hash(clinic_id, {identifier(column)}) NOT IN ({known})"
     return _result(
         warehouse,
         expectation,
         column,
-        f"SELECT count(*), count(*) FILTER ({unknown}) "
-        f"FROM staged WHERE {identifier(column)} IS NOT NULL AND {_ALIVE}",
+        f"SELECT count(*), count(*) FILTER ({unknown(expectation)}) "
+        f"FROM staged WHERE {identifier(column)} IS NOT NULL AND {ALIVE}",
     )
+
+
+def unknown(expectation: Expectation) -> str:
+    """True for a staged row that refers to what no loaded row of the other feed has."""
+    column = identifier(expectation.columns[0])
+    feed, key = expectation.parameters["feed"], identifier(expectation.parameters["column"])
+    known = f"SELECT hash(clinic_id, {key}) FROM facts.{feed}"
+    return f"({column} IS NOT NULL AND hash(clinic_id, {column}) NOT IN ({known}))"
 
 
 def _volume(warehouse: Warehouse, held: Contract, expectation: Expectation) -> CheckResult:
@@ -113,7 +118,7 @@ def _count_columns(warehouse: Warehouse, held: Contract) -> None:
     db.execute("DELETE FROM ops.column_counts WHERE batch_no IN (SELECT batch_no FROM pending)")
     db.execute(
         "INSERT INTO ops.column_counts SELECT _batch, name, rows, filled FROM (UNPIVOT ("
-        f"SELECT _batch, count(*) AS rows, {counts} FROM staged WHERE {_ALIVE} GROUP BY _batch) "
+        f"SELECT _batch, count(*) AS rows, {counts} FROM staged WHERE {ALIVE} GROUP BY _batch) "
         f"ON {listed} INTO NAME name VALUE filled)"
     )
 

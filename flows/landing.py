@@ -36,6 +36,14 @@ class Delivery:
     modified_ns: int
 
 
+class LeftAside(Exception):
+    """A file that is no delivery, in the rest of a sentence; a data file is `refused`."""
+
+    def __init__(self, why: str, *, refused: bool = True) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
 @dataclass(frozen=True)
 class Found:
     """What a look at the landing folder gave; `notes` are sentences about what was left aside,
@@ -115,25 +123,37 @@ def _feed_of(
     if not entry.is_file(follow_symlinks=False):
         notes.append(f"{shown}: is no plain file, so it is left aside.")
         return None
-    clinic = relative.split("/")[0]
-    if not _NAME.fullmatch(entry.name) or not (_NAME.fullmatch(clinic) or clinic == NETWORK):
-        notes.append(f"{shown}: its name has characters that are refused; rename it.")
-        refused.append(shown)
+    try:
+        return feed_named(relative)
+    except LeftAside as problem:
+        notes.append(f"{shown}: {problem}")
+        if problem.refused:
+            refused.append(shown)
         return None
-    suffix = suffix_of(entry.name)
+
+
+def is_clinic_name(name: str) -> bool:
+    """Whether a folder of that name may be a clinic's, or the network's."""
+    return name == NETWORK or _NAME.fullmatch(name) is not None
+
+
+def feed_named(relative: str) -> str:
+    """The feed that "clinic/file" says by its name. Raises LeftAside for a file that is none."""
+    clinic, _, name = relative.partition("/")
+    if not _NAME.fullmatch(name) or not is_clinic_name(clinic):
+        raise LeftAside("its name has characters that are refused; rename it.")
+    suffix = suffix_of(name)
     if suffix is None:
-        notes.append(f"{shown}: is none of {', '.join(formats())}, so it is left aside.")
-        return None
-    stem = entry.name[: -len(suffix)]
+        raise LeftAside(f"is none of {', '.join(formats())}, so it is left aside.", refused=False)
+    stem = name[: -len(suffix)]
     feed = next((f for f in contracts() if stem == f or stem.startswith(f"{f}_")), None)
     if feed is None:
         near = difflib.get_close_matches(stem.split("_")[0], contracts(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"feeds are {', '.join(contracts())}."
-        notes.append(
-            f"{shown}: is left aside, since its name is neither <feed>{suffix} nor "
+        raise LeftAside(
+            f"is left aside, since its name is neither <feed>{suffix} nor "
             f"<feed>_anything{suffix}; {hint}"
         )
-        refused.append(shown)
     return feed
 
 

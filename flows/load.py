@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from checks.contract import Contract, contract
@@ -13,7 +13,7 @@ from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
-from flows.recovery import reset
+from flows.recovery import forget, reset
 from flows.runs import Run
 from flows.settings import Settings
 from flows.sources import identifier, quoted
@@ -57,25 +57,65 @@ def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> 
     return _summary(warehouse, feed, run)
 
 
+def load_anew(
+    warehouse: Warehouse, feed: str, run: Run, settings: Settings, change: Callable[[], None]
+) -> None:
+    """Make a change to a feed's batches and load all of them again from raw, in one transaction.
+
+    What will be staged is found by a rehearsal, for Great Expectations cannot work within the
+    transaction. Raises KeelError when a batch's rows do not add up.
+    """
+    held = contract(feed)
+
+    def begin() -> list[Batch]:
+        change()
+        forget(warehouse, feed)
+        block_unknown_clinics(warehouse, held, run, settings)
+        return landed(warehouse, held)
+
+    with warehouse.rehearsal():
+        batches = begin()
+    try:
+        if batches:
+            stage(warehouse, held, batches)
+        checked = validate(warehouse.db, held, "staged") if batches else []
+        with warehouse.transaction():
+            begin()
+            if batches:
+                settle(warehouse, held, run, settings, checked)
+    finally:
+        drop_stage(warehouse)
+
+
 def _load(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> None:
-    batches = _landed(warehouse, held)
+    batches = landed(warehouse, held)
     if not batches:
         return
     stage(warehouse, held, batches)
     checked = validate(warehouse.db, held, "staged")
     with warehouse.transaction():
-        note_extract_times(warehouse, mode_of(settings, held.feed))
-        if not apply_gates(warehouse, held, run, settings):
-            raise _MustReset
-        _quarantine(warehouse, held, run)
-        merge(warehouse, held)
-        _keep_results(warehouse, held, run, [*checked, *drift(warehouse, held, run)])
-        _release(warehouse, held, run)
-        _count(warehouse, held, run)
-        note_zones(warehouse, held)
+        settle(warehouse, held, run, settings, checked)
 
 
-def _landed(warehouse: Warehouse, held: Contract) -> list[Batch]:
+def settle(
+    warehouse: Warehouse, held: Contract, run: Run, settings: Settings, checked: list[CheckResult]
+) -> None:
+    """Staged batches are blocked, or their rows become facts and quarantined ones; within the
+    caller's transaction.
+    """
+    note_extract_times(warehouse, mode_of(settings, held.feed))
+    if not apply_gates(warehouse, held, run, settings):
+        raise _MustReset
+    _quarantine(warehouse, held, run)
+    merge(warehouse, held)
+    _keep_results(warehouse, held, run, [*checked, *drift(warehouse, held, run)])
+    _release(warehouse, held, run)
+    _count(warehouse, held, run)
+    note_zones(warehouse, held)
+
+
+def landed(warehouse: Warehouse, held: Contract) -> list[Batch]:
+    """A feed's batches that are kept as raw and not loaded yet."""
     rows = warehouse.db.execute(
         "SELECT batch_no, batch_id, clinic_id, path FROM ops.batches "
         "WHERE feed = ? AND state = 'landed' ORDER BY batch_no",

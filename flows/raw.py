@@ -28,6 +28,11 @@ def raw_file(warehouse: Warehouse, clinic_id: str, feed: str, batch_id: str) -> 
     return warehouse.raw / clinic_id / feed / f"{batch_id}.parquet"
 
 
+def withdrawal(raw: Path) -> Path:
+    """The mark beside a raw file that somebody withdrew it: it outlives the database."""
+    return raw.with_suffix(".withdrawn")
+
+
 def keep(
     db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
 ) -> None:

@@ -42,18 +42,29 @@ def adds_up(warehouse: Warehouse, feed: str) -> bool:
 
 def reset(warehouse: Warehouse, feed: str) -> None:
     """Forget what was loaded of a feed, so that all its raw deliveries are loaded anew."""
+    with warehouse.transaction():
+        forget(warehouse, feed)
+
+
+def forget(warehouse: Warehouse, feed: str) -> None:
+    """The same within the caller's transaction."""
     from flows.warehouse import create_facts
 
-    with warehouse.transaction():
-        create_facts(warehouse.db, contract(feed), anew=True)
-        warehouse.db.execute("DELETE FROM ops.quarantine WHERE feed = ?", [feed])
-        warehouse.db.execute("DELETE FROM ops.zones_used WHERE feed = ?", [feed])
-        warehouse.db.execute(
-            "UPDATE ops.batches SET state = 'landed', gate = NULL, reason = NULL, loaded = NULL, "
-            "unchanged = NULL, quarantined = NULL WHERE feed = ? AND (state IN "
-            "('accepted', 'partial') OR (state = 'blocked' AND judged_under IS NOT NULL))",
-            [feed],
-        )
+    db = warehouse.db
+    create_facts(db, contract(feed), anew=True)
+    db.execute("DELETE FROM ops.quarantine WHERE feed = ?", [feed])
+    db.execute("DELETE FROM ops.zones_used WHERE feed = ?", [feed])
+    db.execute(
+        "DELETE FROM ops.column_counts WHERE batch_no IN "
+        "(SELECT batch_no FROM ops.batches WHERE feed = ?)",
+        [feed],
+    )
+    db.execute(
+        "UPDATE ops.batches SET state = 'landed', gate = NULL, reason = NULL, loaded = NULL, "
+        "unchanged = NULL, quarantined = NULL WHERE feed = ? AND (state IN "
+        "('accepted', 'partial') OR (state = 'blocked' AND judged_under IS NOT NULL))",
+        [feed],
+    )
 
 
 def _adopt_unknown(warehouse: Warehouse) -> None:

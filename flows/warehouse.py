@@ -64,6 +64,16 @@ class Warehouse:
             raise
         self.db.execute("COMMIT")
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """To see what something would do: none of it stays."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):
+                self.db.execute("ROLLBACK")
+
 
 @contextmanager
 def open_warehouse(folder: Path) -> Iterator[Warehouse]:

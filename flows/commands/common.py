@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
@@ -31,6 +31,7 @@ class Exit(IntEnum):
 
 
 SEVERITIES = ("critical", "major", "minor")
+SHOWN_ROWS = 10
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file [default: keel.toml, if there]")
@@ -58,19 +59,22 @@ FailOn = Annotated[
 
 @contextmanager
 def existing_warehouse(
-    config: Path | None, folder: Path | None
+    config: Path | None, folder: Path | None, options: Mapping[str, object] | None = None
 ) -> Iterator[tuple[OpenWarehouse, Settings]]:
+    """The open warehouse and the settings, which `options` override; what was mended is said."""
     from flows.errors import UsageError
     from flows.settings import load_settings
     from flows.warehouse import DATABASE, open_warehouse
 
-    settings = load_settings(config, {"warehouse": folder})
+    settings = load_settings(config, {"warehouse": folder, **(options or {})})
     if not (settings.warehouse / DATABASE).exists():
         raise UsageError(
             f"{settings.warehouse}: no warehouse is there; name it with --warehouse, or run "
             "`keel nightly` first."
         )
     with open_warehouse(settings.warehouse) as opened:
+        for note in opened.notes:
+            say(note)
         yield opened, settings
 
 

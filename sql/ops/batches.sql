@@ -2,7 +2,7 @@
 -- accepted, partial, blocked, duplicate or withdrawn. `path` is relative to the landing folder.
 -- `extract_source` says where its extract time is from: rows (`extract_at` is the latest of them),
 -- name (`name_day`, the end of that local day) or none; `delivered_at` is that instant, else when
--- it was first seen. rows = loaded + unchanged + quarantined unless it is blocked.
+-- it was first seen. rows = loaded + unchanged + quarantined unless it is blocked or withdrawn.
 -- `gate` is what blocked a kept batch: clinic (unknown), share (of unfit rows) or volume.
 -- `judged_under` is a digest of what decides over a kept batch besides its rows (contract, Keel,
 -- share, zones): a blocked one is tried again when it changes; null = its text could not be kept.

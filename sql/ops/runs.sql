@@ -1,4 +1,5 @@
--- One row is one run of the nightly; `state` is started, published, failed or interrupted.
+-- One row is one run of the nightly, or of a `keel batch` command that loads a feed anew; `state` is
+-- started, published, loaded (which the next nightly judges), failed or interrupted.
 CREATE TABLE IF NOT EXISTS ops.runs (
     run_id VARCHAR NOT NULL,
     seq INTEGER NOT NULL,
