@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long faults lint smoke wheel docs bench lock clean
+.PHONY: env demo test test-long faults orders lint smoke wheel docs bench lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -26,6 +26,9 @@ test-long: env
 
 faults: env
 	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
+
+orders: env
+	KEEL_TEST_ORDERS=200 $(BIN)/python -m pytest tests/load/test_state_machine.py
 
 lint: env
 	$(BIN)/ruff check .
