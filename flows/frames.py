@@ -56,6 +56,7 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
+    _place_sessions(warehouse, number)
     for bucket in range(number):
         frames = {
             feed: shared[feed] if feed in shared
@@ -68,6 +69,7 @@ def buckets(
             Facts(frames, held_cutoffs, held_quarantine, as_of),
             _strangers(warehouse, bucket, number),
         )
+    warehouse.db.execute("DROP TABLE placed_sessions")
 
 
 def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
@@ -119,7 +121,7 @@ def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> p
         for c in held.columns
         if c.name not in ("clinic_id", "deleted")
     )
-    frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f{where}")
+    frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f {where}")
     stamps = [c.name for c in held.columns if c.type == "timestamp"]
     frame = frame.with_columns(pl.col(stamps).cast(INSTANT))
     if feed == "sessions" and settings.programs:
@@ -127,33 +129,40 @@ def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> p
     return frame.lazy()
 
 
+def _place_sessions(warehouse: Warehouse, number: int) -> None:
+    """`placed_sessions`: the bucket of each session's patient."""
+    warehouse.db.execute(
+        "CREATE OR REPLACE TEMP TABLE placed_sessions AS "
+        f"SELECT clinic_id, session_id, hash(clinic_id, patient_id) % {number} AS bucket "
+        "FROM facts.sessions"
+    )
+
+
+_BY_SESSION = "JOIN placed_sessions p ON p.clinic_id = f.clinic_id AND p.session_id = f.session_id"
+
+
 def _in_bucket(feed: str, bucket: int, number: int) -> str:
-    """WHERE a row's patient, or its session's, is one of the bucket's."""
+    """What chooses rows whose patient, or whose session's, is one of the bucket's.
+
+    A join for the sessions: DuckDB takes ten times as long for `own OR session IN (...)`.
+    """
     if number == 1:
         return ""
     names = contract(feed).names
-    own, by_session = _own(bucket, number), _by_session(bucket, number)
+    own = _own(bucket, number)
     if "patient_id" not in names:
-        return f" WHERE {by_session}"
+        return f"{_BY_SESSION} WHERE p.bucket = {bucket}"
     if feed == "sessions" or "session_id" not in names:
-        return f" WHERE {own}"
-    return f" WHERE {own} OR {by_session}"
+        return f"WHERE {own}"
+    return f"LEFT {_BY_SESSION} WHERE {own} OR p.bucket = {bucket}"
 
 
 def _strangers(warehouse: Warehouse, bucket: int, number: int) -> pl.DataFrame:
-    by_session = _by_session(bucket, number)
-    others = f"NOT ({_own(bucket, number)}) AND {by_session}" if number > 1 else "false"
-    return fetched(
-        warehouse, f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f WHERE {others}"
-    )
+    where = "WHERE false"
+    if number > 1:
+        where = f"{_BY_SESSION} WHERE p.bucket = {bucket} AND NOT ({_own(bucket, number)})"
+    return fetched(warehouse, f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f {where}")
 
 
 def _own(bucket: int, number: int) -> str:
     return f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
-
-
-def _by_session(bucket: int, number: int) -> str:
-    return (
-        "(f.clinic_id, f.session_id) IN (SELECT s.clinic_id, s.session_id FROM facts.sessions s "
-        f"WHERE hash(s.clinic_id, s.patient_id) % {number} = {bucket})"
-    )
