@@ -41,6 +41,7 @@ wheel: env
 
 docs: env
 	$(BIN)/python -m checks.reference docs/reference/feeds
+	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 
 bench: env
 	$(BIN)/python -m tests.bench

@@ -87,6 +87,7 @@ def _opening(found: Replay) -> Iterator[str]:
     ends = f"to {found.last} " if found.last else ""
     period = (begins + ends).strip() or "of all time"
     yield f"{found.draft.judges} {period}, as of {found.as_of.isoformat()}"
+    yield from (f"note: {note}" for note in found.notes)
     yield f"judged by the draft {found.judged:,}, by the version in force {found.judged_before:,}"
 
 
