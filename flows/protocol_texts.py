@@ -29,8 +29,7 @@ def tested(trial: Trial, width: int) -> str:
     lines = [trial.protocol.key]
     for example, wrong in trial.outcomes:
         if not wrong:
-            number = len(example.expect)
-            count = "1 verdict" if number == 1 else f"{number} verdicts"
+            count = _verdicts(len(example.expect))
             lines.append(wrapped(f"  ok    {example.title} ({count})", width, "        "))
             continue
         said = "; ".join(
@@ -44,7 +43,7 @@ def tested(trial: Trial, width: int) -> str:
     total = len(trial.outcomes)
     if total == 0:
         return f"{trial.protocol.key}\n  no worked example; add some under `examples`"
-    lines.append(f"  {total - failed} of {total} examples hold, {trial.verdicts} verdicts in all")
+    lines.append(f"  {total - failed} of {total} examples hold, {_verdicts(trial.verdicts)} in all")
     if trial.unshown:
         lines.append(wrapped(f"  no example shows: {', '.join(trial.unshown)}", width, "    "))
     return "\n".join(lines)
@@ -78,6 +77,10 @@ def replayed(found: Replay, width: int, *, with_subjects: bool) -> str:
 def words(status: str) -> str:
     """A status as it is said."""
     return status.replace("_", " ")
+
+
+def _verdicts(number: int) -> str:
+    return "1 verdict" if number == 1 else f"{number} verdicts"
 
 
 def _opening(found: Replay) -> Iterator[str]:

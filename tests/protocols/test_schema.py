@@ -39,9 +39,9 @@ def whole_files() -> Iterator[Any]:
     for entry in (files("protocols") / "library").iterdir():
         if entry.name.endswith(".yaml"):
             yield pytest.param(entry.read_text(encoding="utf-8"), id=entry.name)
-    for at, text in enumerate(
-        re.findall(r"```yaml\n(# \S+\nprotocol:.*?)```", PAGE.read_text(), re.S)
-    ):
+    shown = re.findall(r"```yaml\n(# \S+\nprotocol:.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(shown) == 3
+    for at, text in enumerate(shown):
         yield pytest.param(text, id=f"how-to {at}")
     for name, text in (("kinds", ALL_KINDS), ("strict", FILE), ("dispenses", DISPENSES),
                        ("extending", EXTENDING)):  # fmt: skip
