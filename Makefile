@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long faults lint smoke wheel docs bench lock clean
+.PHONY: env demo test test-long faults lint smoke wheel docs bench bench-rules lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -45,6 +45,9 @@ docs: env
 
 bench: env
 	$(BIN)/python -m tests.bench
+
+bench-rules: env
+	$(BIN)/python -m tests.bench.rules
 
 lock:
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
