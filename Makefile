@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long faults orders lint smoke wheel docs bench lock clean
+.PHONY: env demo test test-long faults orders lint smoke wheel docs bench bench-rules lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -44,9 +44,13 @@ wheel: env
 
 docs: env
 	$(BIN)/python -m checks.reference docs/reference/feeds
+	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 
 bench: env
 	$(BIN)/python -m tests.bench
+
+bench-rules: env
+	$(BIN)/python -m tests.bench.rules
 
 lock:
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -5,7 +5,7 @@ What a run changes of an earlier one's verdicts is kept by `flows.changes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -17,6 +17,7 @@ from flows.runs import Run
 from flows.settings import Settings
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
+from protocols.extending import nearest
 from protocols.kinds import kinds
 from protocols.model import Protocol
 
@@ -24,12 +25,13 @@ from protocols.model import Protocol
 @dataclass(frozen=True)
 class JudgingSummary:
     """Subjects judged anew and left as they were; findings by status; not_met ones that nobody
-    waived by severity."""
+    waived by severity; what a person should look at."""
 
     judged: int
     skipped: int
     findings: Mapping[str, int]
     breaches: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def judge_network(
@@ -64,7 +66,20 @@ def judge_network(
         _insert_coverage(warehouse, pl.concat(coverage))
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run)
-    return _summary(warehouse, judged)
+    return replace(_summary(warehouse, judged), notes=unknown_clinics(warehouse, protocols))
+
+
+def unknown_clinics(warehouse: Warehouse, protocols: Sequence[Protocol]) -> tuple[str, ...]:
+    """A sentence for each clinic that a protocol's scope names and nobody has delivered."""
+    rows = warehouse.db.execute("SELECT clinic_id FROM facts.clinics ORDER BY 1").fetchall()
+    known = [row[0] for row in rows]
+    return tuple(
+        f"{protocol.key}: its `clinics` name {clinic}, which is no clinic here"
+        f"{nearest(clinic, known)}"
+        for protocol in protocols
+        for clinic in protocol.clinics or ()
+        if clinic not in known
+    )
 
 
 def _empty_marts(warehouse: Warehouse) -> None:

@@ -13,7 +13,7 @@ from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
 from flows.progress import Progress, Silent, Stopwatch
 from flows.publish import publish_run
-from flows.runs import Run, finish_run, keep_notes, start_run
+from flows.runs import Run, add_notes, finish_run, keep_notes, start_run
 from flows.settings import Settings
 from flows.summary import Summary
 from flows.warehouse import Warehouse, open_warehouse
@@ -73,6 +73,7 @@ class Night:
             self._judged = judge_network(
                 self.warehouse, self.protocols, self.run, self.settings, progress
             )
+            add_notes(self.warehouse, self.run, self._judged.notes)
 
     def publish(self) -> None:
         """A run's folder, whole, and `current` moved to it."""

@@ -29,8 +29,7 @@ def tested(trial: Trial, width: int) -> str:
     lines = [trial.protocol.key]
     for example, wrong in trial.outcomes:
         if not wrong:
-            number = len(example.expect)
-            count = "1 verdict" if number == 1 else f"{number} verdicts"
+            count = _verdicts(len(example.expect))
             lines.append(wrapped(f"  ok    {example.title} ({count})", width, "        "))
             continue
         said = "; ".join(
@@ -44,7 +43,7 @@ def tested(trial: Trial, width: int) -> str:
     total = len(trial.outcomes)
     if total == 0:
         return f"{trial.protocol.key}\n  no worked example; add some under `examples`"
-    lines.append(f"  {total - failed} of {total} examples hold, {trial.verdicts} verdicts in all")
+    lines.append(f"  {total - failed} of {total} examples hold, {_verdicts(trial.verdicts)} in all")
     if trial.unshown:
         lines.append(wrapped(f"  no example shows: {', '.join(trial.unshown)}", width, "    "))
     return "\n".join(lines)
@@ -80,6 +79,10 @@ def words(status: str) -> str:
     return status.replace("_", " ")
 
 
+def _verdicts(number: int) -> str:
+    return "1 verdict" if number == 1 else f"{number} verdicts"
+
+
 def _opening(found: Replay) -> Iterator[str]:
     against = ", ".join(one.key for one in found.against)
     yield f"draft {found.draft.key} against {against or 'nothing: no version of it is known'}"
@@ -87,6 +90,7 @@ def _opening(found: Replay) -> Iterator[str]:
     ends = f"to {found.last} " if found.last else ""
     period = (begins + ends).strip() or "of all time"
     yield f"{found.draft.judges} {period}, as of {found.as_of.isoformat()}"
+    yield from (f"note: {note}" for note in found.notes)
     yield f"judged by the draft {found.judged:,}, by the version in force {found.judged_before:,}"
 
 

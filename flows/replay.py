@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from flows.frames import Bucket, buckets
+from flows.judging import unknown_clinics
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.evaluate import SUBJECT_KINDS, Judgement, judge, subject_statuses
@@ -51,6 +52,7 @@ class Replay:
     judged_before: int
     counts: pl.DataFrame
     subjects: pl.DataFrame
+    notes: tuple[str, ...]
 
     @property
     def flips(self) -> pl.DataFrame:
@@ -69,6 +71,7 @@ class Replay:
             "as_of": self.as_of.isoformat(),
             "judged": self.judged,
             "judged_before": self.judged_before,
+            "notes": list(self.notes),
             "rules": rules.to_dicts(),
             "subjects_by_status": whole.to_dicts(),
         }
@@ -108,6 +111,7 @@ def replay(
         draft, against, *period, as_of, judged, judged_before,
         pl.concat(counts).group_by(names).agg(pl.col("count").sum()).sort(names),
         pl.concat(subjects).sort("clinic_id", "subject_id", "rule_id"),
+        unknown_clinics(warehouse, [draft]),
     )  # fmt: skip
 
 

@@ -64,6 +64,17 @@ def finish_run(warehouse: Warehouse, run: Run, state: str) -> None:
         )
 
 
+def add_notes(warehouse: Warehouse, run: Run, notes: Iterable[str]) -> None:
+    """Write down what a run found besides what it left aside; a note is written once."""
+    with warehouse.transaction():
+        for note in notes:
+            warehouse.db.execute(
+                "INSERT INTO ops.notes SELECT $run, $note WHERE NOT EXISTS "
+                "(FROM ops.notes WHERE run_id = $run AND note = $note)",
+                {"run": run.run_id, "note": note},
+            )
+
+
 def keep_notes(warehouse: Warehouse, run: Run, notes: Iterable[str]) -> None:
     """Write down what a run left aside, once however often its landing is tried."""
     with warehouse.transaction():

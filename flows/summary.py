@@ -74,7 +74,11 @@ class Summary:
             breaches_by_severity=dict(judged.breaches),
             seconds=dict(seconds),
             refused=len(found.refused),
-            notes=(*found.notes, *(note for feed in loaded.values() for note in feed.notes)),
+            notes=(
+                *found.notes,
+                *(note for feed in loaded.values() for note in feed.notes),
+                *judged.notes,
+            ),
         )
 
     def breaches(self, severities: Collection[str]) -> int:

@@ -265,7 +265,8 @@ class _Compiler:
         if kind not in ("text", "null") or not isinstance(pattern, nodes.Literal):
             raise ExpressionError("may use like only on text, with a written pattern")
         regex = "".join({"%": "(?s:.*)", "_": "(?s:.)"}.get(c, re.escape(c)) for c in pattern.name)
-        return value.cast(pl.String).str.contains(f"^{regex}$"), "bool"
+        found = value.cast(pl.String).str.contains(f"^{regex}$")
+        return (~found if node.args.get("negate") else found), "bool"
 
     # arithmetic
 
@@ -373,8 +374,8 @@ _ALLOWED: Mapping[type[nodes.Expr], frozenset[str]] = {
     nodes.And: _TWO, nodes.Or: _TWO, nodes.Not: _ONE,
     nodes.EQ: _TWO, nodes.NEQ: _TWO, nodes.LT: _TWO, nodes.LTE: _TWO, nodes.GT: _TWO,
     nodes.GTE: _TWO, nodes.Between: frozenset({"this", "low", "high"}), nodes.In: _MANY,
-    nodes.Is: _TWO, nodes.Like: _TWO, nodes.Add: _TWO, nodes.Sub: _TWO, nodes.Mul: _TWO,
-    nodes.Div: _TWO, nodes.Neg: _ONE,
+    nodes.Is: _TWO, nodes.Like: _TWO | {"negate"}, nodes.Add: _TWO, nodes.Sub: _TWO,
+    nodes.Mul: _TWO, nodes.Div: _TWO, nodes.Neg: _ONE,
     nodes.Abs: _ONE, nodes.Round: frozenset({"this", "decimals"}),
     nodes.Case: frozenset({"this", "ifs", "default"}), nodes.Coalesce: _MANY,
     nodes.Least: _MANY | {"ignore_nulls"}, nodes.Greatest: _MANY | {"ignore_nulls"},

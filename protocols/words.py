@@ -60,8 +60,8 @@ def name_words(name: str) -> str:
     if not owner and column in _MOMENTS:
         return _MOMENTS[column]
     unit = next((suffix for suffix in _UNITS if column.endswith(suffix)), "")
-    parts = (_SPELT.get(part, part) for part in column.removesuffix(unit).split("_"))
-    return whose + " ".join(parts)
+    plain = f"{column.removesuffix(unit)}{' per kg' if unit == '_mg_per_kg' else ''}"
+    return whose + " ".join(_SPELT.get(part, part) for part in plain.split("_"))
 
 
 def unit_of(text: str) -> str:
@@ -144,7 +144,8 @@ def _said(node: nodes.Expr) -> str:  # noqa: C901  (one line a kind of node)
             listed = " or ".join(_said(item) for item in node.expressions)
             return f"{_said(node.this)} {listed}"
         case nodes.Like():
-            return f"{_said(node.this)} like {_said(node.expression)}"
+            like = "not like" if node.args.get("negate") else "like"
+            return f"{_said(node.this)} {like} {_said(node.expression)}"
         case nodes.Neg():
             return f"-{_said(node.this)}"
         case nodes.Interval():

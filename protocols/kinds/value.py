@@ -44,12 +44,11 @@ def verdict(rule: ValueRule, judged: Judged) -> Outcome:
         reason=pl.when(value.is_null())
         .then(pl.lit(f"{rule.title}: not charted"))
         .otherwise(
-            pl.format(
-                f"{expression_words(rule.expr)}: {{}}; {{}}", shown.cast(pl.String), pl.lit(allowed)
-            )
+            pl.format("{}: {}{}; {}", pl.lit(expression_words(rule.expr)), shown.cast(pl.String),
+                      pl.lit(unit_of(rule.expr)), pl.lit(allowed))
         ),
         due_at=pl.lit(None),
-    )
+    )  # fmt: skip
 
 
 def asks(rule: ValueRule) -> Asks:
@@ -84,10 +83,10 @@ def _good(rule: ValueRule, value: pl.Expr, kind: str) -> tuple[pl.Expr, str]:
     tests, words = [], []
     if rule.min is not None:
         tests.append(value >= rule.min - SLACK)
-        words.append(f"at least {limit_words(rule.min)}")
+        words.append(f"at least {limit_words(rule.min)}{unit_of(rule.expr)}")
     if rule.max is not None:
         tests.append(value <= rule.max + SLACK)
-        words.append(f"at most {limit_words(rule.max)}")
+        words.append(f"at most {limit_words(rule.max)}{unit_of(rule.expr)}")
     return pl.all_horizontal(tests), f"{' and '.join(words)} required"
 
 

@@ -42,7 +42,8 @@ tests = st.one_of(
     st.tuples(numbers, st.sampled_from(["in", "not in"])).map(lambda p: f"{p[0]} {p[1]} (1, 2.5)"),
     st.sampled_from([
         "f", "f is null", "f is not true", "f is false", "s = 'x'", "s in ('x', 'y', null)",
-        "s like 'x%'", "s like '_y'", "s is not null", "t < u", "t - u <= interval '90 minutes'",
+        "s like 'x%'", "s like '_y'", "s not like 'x%'", "s is not null",
+        "t < u", "t - u <= interval '90 minutes'",
         "t + interval 2 hours > u", "t = timestamptz '2025-03-01T00:00:00Z'",
         "d = date '2025-03-01'", "d - date '2025-02-27' > 1", "d between date '2025-03-01' and d",
         "a is null", "(a + b) is not null",
