@@ -110,19 +110,21 @@ def _lay_out_evidence(warehouse: Warehouse, protocols: Sequence[Protocol]) -> se
 
 def _find_causes(warehouse: Warehouse) -> None:
     """`causes`: of each change whether rows it rests on were corrected or new, and how late."""
-    reaches = "e.whose <> 'earlier' OR a.{0} <= c.started_at"
+    reaches = "(e.whose <> 'earlier' OR a.{0} <= c.started_at)"
+    unstarted = "SELECT clinic_id, session_id FROM facts.sessions WHERE started_at IS NULL"
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE causes AS SELECT change_no, "
-        f"coalesce(bool_or(a.corrected_from IS NOT NULL AND ({reaches.format('corrected_from')})), "
-        "false) AS corrected, "
-        f"coalesce(bool_or(a.new_from IS NOT NULL AND ({reaches.format('new_from')})), false) "
+        f"coalesce(bool_or({reaches.format('corrected_from')}) FILTER "
+        "(a.corrected_from IS NOT NULL), false) AS corrected, "
+        f"coalesce(bool_or({reaches.format('new_from')}) FILTER (a.new_from IS NOT NULL), false) "
         "AS arrived, max(a.late_hours) AS late_hours, arg_max(a.charted, a.late_hours) AS charted "
         "FROM changed c JOIN rests_on e ON e.protocol = c.protocol AND e.rule_id = c.rule_id "
         "AND e.protocol_version = coalesce(c.protocol_version_after, c.protocol_version_before) "
-        "JOIN arrivals a ON a.feed = e.feed AND a.clinic_id = c.clinic_id "
-        "AND a.whose = CASE e.whose WHEN 'earlier' THEN 'patient' ELSE e.whose END "
-        "AND a.id = CASE e.whose WHEN 'row' THEN c.subject_id WHEN 'session' THEN c.session_id "
-        "WHEN 'clinic' THEN c.clinic_id ELSE c.patient_id END GROUP BY ALL"
+        "JOIN arrivals a ON a.feed = e.feed AND a.clinic_id = c.clinic_id AND a.whose = "
+        "CASE e.whose WHEN 'earlier' THEN 'patient' WHEN 'start' THEN 'session' ELSE e.whose END "
+        "AND a.id = CASE a.whose WHEN 'row' THEN c.subject_id WHEN 'session' THEN c.session_id "
+        "WHEN 'patient' THEN c.patient_id ELSE c.clinic_id END "
+        f"WHERE e.whose <> 'start' OR (c.clinic_id, c.session_id) IN ({unstarted}) GROUP BY ALL"
     )
 
 
