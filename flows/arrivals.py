@@ -58,11 +58,12 @@ def remember_batches(warehouse: Warehouse, run: Run) -> None:
 
 def _find_moved(warehouse: Warehouse) -> None:
     """`moved_batches`: deliveries that came or were read anew since, and those `gone`."""
-    changed = " OR ".join(f"j.{name} IS DISTINCT FROM b.{name}" for name in _COUNTS)
+    columns = ("batch_no", *_COUNTS)
+    changed = " OR ".join(f"j.{name} IS DISTINCT FROM b.{name}" for name in columns)
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE moved_batches AS "
         f"SELECT b.batch_no, b.batch_id, b.clinic_id, b.feed, NOT ({_ALIVE}) AS gone "
-        "FROM ops.batches b LEFT JOIN ops.judged_batches j USING (batch_no) "
+        "FROM ops.batches b LEFT JOIN ops.judged_batches j ON j.batch_no = b.batch_no "
         f"WHERE CASE WHEN {_ALIVE} THEN {changed} ELSE j.batch_no IS NOT NULL END"
     )
 

@@ -58,35 +58,58 @@ def note_changes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Run) 
 
 
 def _find_changed(warehouse: Warehouse) -> None:
-    """`changed`: verdicts whose status or waived mark differs, side by side, numbered."""
-    sides = " UNION ALL ".join(
-        f"SELECT rule_id FROM marts.{table}" for table in ("rules_before", "rules")
-    )
-    side = (
-        "SELECT p.pair, i.id, v.status, v.waived FROM marts.verdicts{0} v "
-        "JOIN pairs p ON p.{1} = v.subject_no JOIN marts.rules{0} r USING (rule_no) "
-        "JOIN ids i USING (rule_id)"
-    )
+    """`changed`: verdicts whose status or waived mark differs, side by side, numbered.
+
+    Digests of a subject's verdicts find the few subjects that differ, so that twenty million
+    verdicts are added up twice and not joined.
+    """
     warehouse.db.execute(
-        "CREATE OR REPLACE TEMP TABLE changed AS WITH pairs AS ("
-        "SELECT o.subject_no AS pair, o.subject_no AS old_no, n.subject_no AS new_no "
-        "FROM marts.subjects_before o LEFT JOIN marts.subjects n "
-        "USING (clinic_id, subject_kind, subject_id, protocol)), "
-        f"ids AS (SELECT rule_id, row_number() OVER () AS id FROM ({sides}) GROUP BY ALL), "
-        f"old AS ({side.format('_before', 'old_no')}), new AS ({side.format('', 'new_no')}), "
-        "differing AS (SELECT pair, id, o.status AS status_before, n.status AS status_after, "
-        "o.waived AS waived_before, n.waived AS waived_after "
-        "FROM old o FULL JOIN new n USING (pair, id) "
-        "WHERE o.status IS DISTINCT FROM n.status OR o.waived IS DISTINCT FROM n.waived) "
-        "SELECT row_number() OVER () AS change_no, s.clinic_id, s.subject_kind, s.subject_id, "
-        "coalesce(n.session_id, s.session_id) AS session_id, "
-        "coalesce(n.patient_id, s.patient_id) AS patient_id, "
-        "coalesce(n.started_at, s.started_at) AS started_at, s.protocol, "
-        "s.protocol_version AS protocol_version_before, n.protocol_version AS "
-        "protocol_version_after, i.rule_id, d.* EXCLUDE (pair, id) FROM differing d "
-        "JOIN ids i USING (id) JOIN pairs p USING (pair) "
-        "JOIN marts.subjects_before s ON s.subject_no = p.old_no "
-        "LEFT JOIN marts.subjects n ON n.subject_no = p.new_no"
+        """
+        CREATE OR REPLACE TEMP TABLE changed AS
+        WITH pairs AS MATERIALIZED (
+            SELECT o.subject_no AS pair, n.subject_no AS new_no
+            FROM marts.subjects_before o LEFT JOIN marts.subjects n
+            USING (clinic_id, subject_kind, subject_id, protocol)
+        ), ids AS MATERIALIZED (
+            SELECT rule_id, (row_number() OVER ())::USMALLINT AS id FROM (
+                SELECT rule_id FROM marts.rules_before UNION SELECT rule_id FROM marts.rules)
+        ), old_rules AS MATERIALIZED (
+            SELECT rule_no, id FROM marts.rules_before JOIN ids USING (rule_id)
+        ), new_rules AS MATERIALIZED (
+            SELECT rule_no, id FROM marts.rules JOIN ids USING (rule_id)
+        ), old_digests AS (
+            SELECT subject_no AS pair, bit_xor(hash(id, status, waived)) AS digest
+            FROM marts.verdicts_before JOIN old_rules USING (rule_no) GROUP BY ALL
+        ), new_digests AS (
+            SELECT subject_no AS new_no, bit_xor(hash(id, status, waived)) AS digest
+            FROM marts.verdicts JOIN new_rules USING (rule_no) GROUP BY ALL
+        ), suspects AS MATERIALIZED (
+            SELECT pair, new_no FROM pairs LEFT JOIN old_digests o USING (pair)
+            LEFT JOIN new_digests n USING (new_no) WHERE o.digest IS DISTINCT FROM n.digest
+        ), old AS (
+            SELECT v.subject_no AS pair, r.id, v.status, v.waived
+            FROM marts.verdicts_before v JOIN old_rules r USING (rule_no)
+            WHERE v.subject_no IN (SELECT pair FROM suspects)
+        ), new AS (
+            SELECT p.pair, r.id, v.status, v.waived
+            FROM marts.verdicts v JOIN new_rules r USING (rule_no)
+            JOIN suspects p ON p.new_no = v.subject_no
+        ), differing AS (
+            SELECT pair, id, o.status AS status_before, n.status AS status_after,
+                o.waived AS waived_before, n.waived AS waived_after
+            FROM old o FULL JOIN new n USING (pair, id)
+            WHERE o.status IS DISTINCT FROM n.status OR o.waived IS DISTINCT FROM n.waived
+        )
+        SELECT row_number() OVER () AS change_no, s.clinic_id, s.subject_kind, s.subject_id,
+            coalesce(n.session_id, s.session_id) AS session_id,
+            coalesce(n.patient_id, s.patient_id) AS patient_id,
+            coalesce(n.started_at, s.started_at) AS started_at, s.protocol,
+            s.protocol_version AS protocol_version_before,
+            n.protocol_version AS protocol_version_after, i.rule_id, d.* EXCLUDE (pair, id)
+        FROM differing d JOIN ids i USING (id) JOIN pairs p USING (pair)
+        JOIN marts.subjects_before s ON s.subject_no = p.pair
+        LEFT JOIN marts.subjects n ON n.subject_no = p.new_no
+        """
     )
 
 
@@ -110,19 +133,21 @@ def _lay_out_evidence(warehouse: Warehouse, protocols: Sequence[Protocol]) -> se
 
 def _find_causes(warehouse: Warehouse) -> None:
     """`causes`: of each change whether rows it rests on were corrected or new, and how late."""
-    reaches = "e.whose <> 'earlier' OR a.{0} <= c.started_at"
+    reaches = "(e.whose <> 'earlier' OR a.{0} <= c.started_at)"
+    unstarted = "SELECT clinic_id, session_id FROM facts.sessions WHERE started_at IS NULL"
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE causes AS SELECT change_no, "
-        f"coalesce(bool_or(a.corrected_from IS NOT NULL AND ({reaches.format('corrected_from')})), "
-        "false) AS corrected, "
-        f"coalesce(bool_or(a.new_from IS NOT NULL AND ({reaches.format('new_from')})), false) "
+        f"coalesce(bool_or({reaches.format('corrected_from')}) FILTER "
+        "(a.corrected_from IS NOT NULL), false) AS corrected, "
+        f"coalesce(bool_or({reaches.format('new_from')}) FILTER (a.new_from IS NOT NULL), false) "
         "AS arrived, max(a.late_hours) AS late_hours, arg_max(a.charted, a.late_hours) AS charted "
         "FROM changed c JOIN rests_on e ON e.protocol = c.protocol AND e.rule_id = c.rule_id "
         "AND e.protocol_version = coalesce(c.protocol_version_after, c.protocol_version_before) "
-        "JOIN arrivals a ON a.feed = e.feed AND a.clinic_id = c.clinic_id "
-        "AND a.whose = CASE e.whose WHEN 'earlier' THEN 'patient' ELSE e.whose END "
-        "AND a.id = CASE e.whose WHEN 'row' THEN c.subject_id WHEN 'session' THEN c.session_id "
-        "WHEN 'clinic' THEN c.clinic_id ELSE c.patient_id END GROUP BY ALL"
+        "JOIN arrivals a ON a.feed = e.feed AND a.clinic_id = c.clinic_id AND a.whose = "
+        "CASE e.whose WHEN 'earlier' THEN 'patient' WHEN 'start' THEN 'session' ELSE e.whose END "
+        "AND a.id = CASE a.whose WHEN 'row' THEN c.subject_id WHEN 'session' THEN c.session_id "
+        "WHEN 'patient' THEN c.patient_id ELSE c.clinic_id END "
+        f"WHERE e.whose <> 'start' OR (c.clinic_id, c.session_id) IN ({unstarted}) GROUP BY ALL"
     )
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 from protocols.model import Linked, Measure, Protocol, ResponseRule, Rule, Then
 from protocols.scope import COURSE, feed_columns
 
-Whose = Literal["row", "session", "patient", "earlier", "clinic"]
-"""The judged row itself, rows of its session, patient or clinic, or its patient's rows up to its
-own start (`earlier`)."""
+Whose = Literal["row", "session", "start", "patient", "earlier", "clinic"]
+"""The judged row itself; rows of its session, of that only if it has no start of its own (`start`),
+of its patient, of that up to its own start (`earlier`), of its clinic."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _PEOPLE = re.compile(r"\b(prescriber|monitor|staff)\.")
@@ -19,14 +19,15 @@ _PEOPLE = re.compile(r"\b(prescriber|monitor|staff)\.")
 def evidence(protocol: Protocol, rule: Rule) -> list[tuple[str, Whose]]:
     """(feed, whose) of the rows that can change a rule's verdict on a row it judges.
 
-    The judged row and its clinic's (the time zone) always count; for a session, its doses do.
+    The judged row and its clinic's (the time zone) always count.
     """
     parts, said = _parts(protocol, rule)
     words = set(_WORD.findall(said))
     found: set[tuple[str, Whose]] = {(part.of, part.by) for part in parts}
     found |= {(protocol.judges, "row"), ("clinics", "clinic")}
     if protocol.judges == "sessions":
-        found.add(("doses", "session"))
+        said_doses = any("dose" in word for word in words)
+        found.add(("doses", "session" if said_doses else "start"))
         by_course = protocol.in_force_by == "course" or rule.kind in ("change", "rate")
         if by_course or words & (COURSE.keys() | {"lifetime_index"}):
             found |= {("sessions", "earlier"), ("doses", "earlier")}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from checks.contract import contracts
 from flows.deliveries import land
@@ -48,6 +50,15 @@ judges: outcomes
 rules:
   - {id: total, title: Total, kind: value, severity: minor, tier: T4, expr: total, max: 27}
 """
+
+
+@contextmanager
+def plain_nights() -> Iterator[None]:
+    """Nights without Great Expectations and the report, for fixtures of a whole module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.load.validate", lambda *_: [])
+        patch.setattr("flows.publish._write_report", lambda _, folder: folder.mkdir())
+        yield
 
 
 class Nights(Network):

@@ -21,7 +21,7 @@ from flows.runs import Run
 from flows.settings import FeedSettings
 from flows.warehouse import Warehouse, create_facts, table_definitions
 from tests.load.network import AS_OF
-from tests.publish.nights import INFUSIONS, Nights
+from tests.publish.nights import INFUSIONS, Nights, plain_nights
 
 Key = tuple[str, str, str, str, str]
 Changes = dict[str, list[tuple[Any, ...]]]
@@ -72,15 +72,22 @@ def night(nights: Nights, day: int) -> Changes:
 
 # --- a story: each session has a fate of its own ---
 
-FATES = ("late", "unsaid", "twice", "expires", "corrected", "withdrawn", "unreadable", "taken_back")
+FATES = (
+    "both",
+    "late",
+    "unsaid",
+    "twice",
+    "expires",
+    "corrected",
+    "withdrawn",
+    "unreadable",
+    "taken_back",
+)
 
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """What the folder's fixtures leave out, for a whole module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flows.load.validate", lambda *_: [])
-        patch.setattr("flows.publish._write_report", lambda _, folder: folder.mkdir())
+    with plain_nights():
         yield
 
 
@@ -116,6 +123,8 @@ def story(after_first: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
     )
     scores(nights, "c", score("twice", extracted_at="2026-05-06T11:00", total="3"))
     scores(nights, "d", score("taken_back", extracted_at="2026-05-06T10:00"))
+    sessions(nights, "d2", "both", dose=40, extracted_at=LATER)
+    scores(nights, "d3", score("both", extracted_at="2026-05-06T10:00"))
     sessions(nights, "e", "corrected", dose=40, minutes=90, extracted_at=LATER)
     gone = {"session_id": "withdrawn", "deleted": "true", "extracted_at": LATER}
     nights.rows("north/sessions_f.csv", [gone])
@@ -172,6 +181,22 @@ def test_a_corrected_row_is_a_correction(story: Mapping[int, Changes]) -> None:
     ]
     ((_, reason, *_), *_) = [row for row in story[0]["corrected"] if row[0] == "time"]
     assert "90" in reason
+
+
+def test_what_a_rule_does_not_rest_on_is_no_cause(story: Mapping[int, Changes]) -> None:
+    assert story[2]["both"] == [
+        ("dose", "not_met", "met", "correction"),
+        ("score", "pending", "met", "late_data"),
+    ]
+
+
+def test_a_late_dose_gives_a_session_its_start(nights: Nights) -> None:
+    rows = [{**nights.session("s1")[0], "started_at": "", "scheduled_at": "2026-05-04T10:00"}]
+    nights.rows("north/sessions_2026-05-05.csv", rows)
+    night(nights, 6)
+    nights.sessions("north/2026-05-07", nights.session("s2", patient="p2"))
+    nights.rows("north/doses_2026-05-06.csv", [nights.session("s1")[1] or {}])
+    assert ("time", "not_evaluable", "met", "late_data") in night(nights, 8)["s1"]
 
 
 def test_a_withdrawn_session_is_judged_no_more(story: Mapping[int, Changes]) -> None:
@@ -347,7 +372,7 @@ Held = dict[tuple[str, str, str], dict[str, tuple[str, bool]]]
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(before=VERDICTS, after=VERDICTS, turned=st.booleans())
 def test_what_differs_is_a_change_and_nothing_else(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import duckdb
@@ -199,61 +199,6 @@ def test_the_current_run_is_kept_though_a_number_is_higher(nights: Nights) -> No
     nights.publish()
     assert nights.current.resolve().name.startswith("000001-")
     assert runs(nights) == ["000001", "000042"]
-
-
-# --- waivers ---
-
-
-def waive(nights: Nights, name: str, **more: str) -> None:
-    waiver = {
-        "waiver_id": name, "subject_id": "s1", "rule_id": "dose", "reason": "agreed",
-        "approved_by": "medical director", "approved_on": "2026-05-20",
-    } | more  # fmt: skip
-    nights.rows(f"_network/waivers_{name}.csv", [waiver])
-
-
-def test_a_waiver_marks_the_verdict_and_leaves_it(first: Nights) -> None:
-    _, before = first.publish()
-    waive(first, "w1", clinic_id="north")
-    _, after = first.publish()
-    assert first.read(
-        "SELECT rule_id, status, waived FROM marts.findings WHERE clinic_id = 'north' "
-        "AND subject_id = 's1' ORDER BY ALL"
-    ) == [("dose", "not_met", True), ("score", "not_evaluable", False)]
-    assert first.read(
-        "SELECT met, not_met, waived, rate, rate_without_waived FROM marts.rule_monthly "
-        "WHERE clinic_id = 'north' AND rule_id = 'dose'"
-    ) == [(1, 1, 1, 0.5, 1.0)]
-    assert (before.breaches["critical"], after.breaches.get("critical", 0)) == (1, 0)
-    assert before.findings == after.findings
-
-
-@pytest.mark.parametrize(
-    ("approved", "expires", "holds"),
-    [
-        ("2026-05-31", "", True),
-        ("2026-05-31", "2026-05-31", True),
-        ("2026-06-01", "", False),
-        ("2026-05-01", "2026-05-30", False),
-    ],
-)
-def test_a_waiver_holds_on_its_local_days(
-    first: Nights, approved: str, expires: str, holds: bool
-) -> None:
-    # 04:00 UTC on 1 June is 31 May in Chicago.
-    waive(first, "w1", clinic_id="", approved_on=approved, expires_on=expires)
-    first.publish(as_of=datetime(2026, 6, 1, 4, tzinfo=UTC))
-    assert first.read("SELECT bool_or(waived) FROM marts.findings") == [(holds,)]
-
-
-def test_a_waiver_of_the_network_holds_in_every_clinic(first: Nights) -> None:
-    waive(first, "w1", clinic_id="", rule_id="score")
-    first.publish()
-    assert (
-        first.read("SELECT DISTINCT clinic_id FROM marts.findings WHERE waived ORDER BY ALL")
-        == [("north",), ("south",)]
-        or first.read("SELECT clinic_id, status FROM marts.findings WHERE rule_id = 'score'") == []
-    )
 
 
 # --- what goes wrong ---

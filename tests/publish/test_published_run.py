@@ -33,6 +33,9 @@ COLUMNS = {
     "ops.runs": "run_id as_of state",
     "ops.batches": "batch_id clinic_id feed state rows loaded unchanged quarantined",
     "ops.check_results": "run_id feed expectation_id success",
+    "ops.verdict_changes": "change_id run_id changed_at clinic_id subject_kind subject_id protocol "
+    "protocol_version_before protocol_version_after rule_id status_before status_after cause",
+    "ops.audit_log": "acted_at actor act subject previous_hash entry_hash",
     "ops.quarantine": "batch_id row_number reasons session_id patient_id",
 }
 VERDICTS = [
