@@ -40,7 +40,7 @@ def prepare_zones(db: duckdb.DuckDBPyConnection, zones: Iterable[str]) -> None:
     """
     # A zone must be known to zoneinfo, DuckDB and Polars; the last does not know `Factory`.
     known = {name for (name,) in db.execute("SELECT name FROM pg_timezone_names()").fetchall()}
-    known = (known & available_timezones()) - {"Factory"}
+    known = (known & _python_zones()) - {"Factory"}
     rows = [stretch for zone in sorted(set(zones) & known) for stretch in _stretches(zone)]
     db.register("keel_stretches", pa.Table.from_pylist(rows, _STRETCHES))
     db.execute(
@@ -52,6 +52,12 @@ def prepare_zones(db: duckdb.DuckDBPyConnection, zones: Iterable[str]) -> None:
     db.register("keel_names", pa.table({"zone": pa.array(sorted(known), pa.string())}))
     db.execute("CREATE OR REPLACE TEMP TABLE keel_zones AS FROM keel_names")
     db.unregister("keel_names")
+
+
+@cache
+def _python_zones() -> frozenset[str]:
+    """Looked up once: it walks through the whole folder of zones."""
+    return frozenset(available_timezones())
 
 
 def join_local_times(alias: str, zone: str, wall: str) -> str:

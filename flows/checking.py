@@ -211,7 +211,7 @@ def _checked(warehouse: Warehouse, found: _Looked, delivery: Delivery) -> Checke
         reason=reason,
         rows=rows,
         quarantined=found.bad.get(number, 0),
-        faults=tuple(found.faults[number]),
+        faults=tuple(sorted(found.faults[number], key=lambda f: (f.severity, f.row_numbers))),
         unknown_columns=tuple(unknown_columns),
     )
 
