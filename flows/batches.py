@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from checks.contract import contract
@@ -28,6 +29,17 @@ _COPIES = (
     "state = 'duplicate' AND (clinic_id, feed, file_sha256) IN "
     "(SELECT (clinic_id, feed, file_sha256) FROM ops.batches WHERE batch_id = ?)"
 )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a retry or a withdrawal did: the delivery, others of its feed whose state changed with
+    it (all are judged anew, under today's settings), and paths of files with the bytes of one that
+    was withdrawn, which the next nightly reads in its stead."""
+
+    batch: Mapping[str, Any]
+    others: tuple[Mapping[str, Any], ...]
+    copies: tuple[str, ...] = ()
 
 
 def list_batches(
@@ -94,7 +106,7 @@ def open_faults(warehouse: Warehouse, batch: Mapping[str, Any], most: int) -> li
     return [Fault.of_problem(problem, count, first, held) for problem, count, first in rows]
 
 
-def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapping[str, Any]:
+def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Outcome:
     """Load a blocked or withdrawn delivery, or the quarantined rows of one, under today's
     contract and settings.
 
@@ -105,7 +117,8 @@ def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapp
         raise UsageError(f"{batch_id}: is {batch['state']}, so there is nothing to retry.")
     kept = raw_file(warehouse, batch["clinic_id"], batch["feed"], batch_id)
     if not kept.exists():
-        return _read_again(warehouse, batch, settings)
+        return Outcome(_read_again(warehouse, batch, settings), ())
+    before = _states(warehouse, batch["feed"])
 
     def bring_back() -> None:
         warehouse.db.execute(
@@ -117,15 +130,12 @@ def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Mapp
     with _run(warehouse, settings) as run:
         load_anew(warehouse, batch["feed"], run, settings, bring_back)
     withdrawal(kept).unlink(missing_ok=True)
-    return find_batch(warehouse, batch_id)
+    return Outcome(find_batch(warehouse, batch_id), _changed(warehouse, batch, before))
 
 
-def withdraw_batch(
-    warehouse: Warehouse, batch_id: str, settings: Settings
-) -> tuple[Mapping[str, Any], list[str]]:
+def withdraw_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Outcome:
     """Take a delivery back: the facts are as if it had never come; its raw file is kept.
 
-    Gives also the paths of files with the same bytes, which the next nightly reads in its stead.
     Raises UsageError when it was withdrawn before.
     """
     batch = find_batch(warehouse, batch_id)
@@ -133,7 +143,7 @@ def withdraw_batch(
         raise UsageError(
             f"{batch_id}: was withdrawn before; `keel batch retry {batch_id}` brings it back."
         )
-    copies = _copies(warehouse, batch)
+    copies, before = _copies(warehouse, batch), _states(warehouse, batch["feed"])
 
     def take_back() -> None:
         for path in copies:
@@ -155,7 +165,22 @@ def withdraw_batch(
     except BaseException:
         mark.unlink(missing_ok=True)
         raise
-    return find_batch(warehouse, batch_id), copies
+    others = _changed(warehouse, batch, before)
+    return Outcome(find_batch(warehouse, batch_id), others, tuple(copies))
+
+
+def _states(warehouse: Warehouse, feed: str) -> Mapping[str, str]:
+    return {item["batch_id"]: item["state"] for item in list_batches(warehouse, feed=feed)}
+
+
+def _changed(
+    warehouse: Warehouse, batch: Mapping[str, Any], before: Mapping[str, str]
+) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        item
+        for item in list_batches(warehouse, feed=batch["feed"])
+        if item["batch_id"] != batch["batch_id"] and item["state"] != before[item["batch_id"]]
+    )
 
 
 def _copies(warehouse: Warehouse, batch: Mapping[str, Any]) -> list[str]:

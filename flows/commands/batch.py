@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from flows.commands.common import (
     existing_warehouse,
     explained,
 )
+
+if TYPE_CHECKING:
+    from flows.batches import Outcome
 
 batch = typer.Typer(no_args_is_help=True, help="The deliveries and what became of them.")
 BatchId = Annotated[str, typer.Argument(help="The batch, as `keel batch list` names it")]
@@ -111,9 +114,8 @@ def batch_retry(
     with explained(debug), existing_warehouse(config, warehouse, options) as (opened, settings):
         from flows.batches import retry_batch
 
-        row = retry_batch(opened, batch_id, settings)
-        _say_batch(row)
-    raise typer.Exit(Exit.BLOCKED if row["state"] == "blocked" else Exit.DONE)
+        code = _say_outcome(retry_batch(opened, batch_id, settings))
+    raise typer.Exit(code)
 
 
 @batch.command("withdraw")
@@ -124,22 +126,27 @@ def batch_withdraw(
     with explained(debug), existing_warehouse(config, warehouse) as (opened, settings):
         from flows.batches import withdraw_batch
 
-        row, copies = withdraw_batch(opened, batch_id, settings)
-        _say_batch(row)
+        outcome = withdraw_batch(opened, batch_id, settings)
+        code = _say_outcome(outcome)
         typer.echo(
             "  it stays withdrawn although the file still lies in the landing folder; "
             f"`keel batch retry {batch_id}` brings it back"
         )
-        for path in copies:
+        for path in outcome.copies:
             typer.echo(
                 f"  {path} has the same bytes: the next nightly loads it, unless it is removed or "
                 "then withdrawn as well"
             )
+    raise typer.Exit(code)
 
 
-def _say_batch(row: Mapping[str, Any]) -> None:
-    typer.echo(f"{row['batch_id']}: {row['path']}\n  {row['state']}: {_what(row)}")
+def _say_outcome(outcome: Outcome) -> int:
+    """Gives the exit code: whether the delivery, or another through it, is blocked now."""
+    told = (outcome.batch, *outcome.others)
+    for row in told:
+        typer.echo(f"{row['batch_id']}: {row['path']}\n  {row['state']}: {_what(row)}")
     typer.echo("  verdicts and report follow with the next nightly")
+    return Exit.BLOCKED if any(row["state"] == "blocked" for row in told) else Exit.DONE
 
 
 def _what(row: Mapping[str, Any]) -> str:
