@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long faults lint smoke wheel docs bench lock clean
+.PHONY: env demo test test-long oracle faults lint smoke wheel docs bench lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -23,6 +23,9 @@ test: env
 
 test-long: env
 	$(BIN)/python -m pytest -m long
+
+oracle: env
+	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
 
 faults: env
 	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
