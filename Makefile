@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long faults orders lint smoke wheel docs bench bench-rules lock clean
+.PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
+.PHONY: lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -24,8 +25,14 @@ test: env
 test-long: env
 	$(BIN)/python -m pytest -m long
 
+oracle: env
+	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
+
 faults: env
 	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
+
+mutants: env
+	$(BIN)/python -m tests.mutants
 
 orders: env
 	KEEL_TEST_ORDERS=200 $(BIN)/python -m pytest tests/load/test_state_machine.py

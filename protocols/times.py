@@ -20,7 +20,7 @@ _ONE = pl.duration(microseconds=1)
 def local_wall(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
     """Wall-clock time, without a zone, at the row's clinic."""
     return _by_zone(
-        zones, lambda zone: at.dt.convert_time_zone(zone).dt.replace_time_zone(None), _WALL
+        at, zones, lambda at, zone: at.dt.convert_time_zone(zone).dt.replace_time_zone(None), _WALL
     )
 
 
@@ -32,7 +32,7 @@ def local_day(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
 def midnight(day: pl.Expr, zones: Sequence[str]) -> pl.Expr:
     """The first instant of a local day, also where the clocks skip midnight."""
 
-    def first_instant(zone: str) -> pl.Expr:
+    def first_instant(day: pl.Expr, zone: str) -> pl.Expr:
         wall = day.cast(_WALL)
         there = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
         later = (wall + pl.duration(hours=1)).dt.replace_time_zone(
@@ -40,7 +40,7 @@ def midnight(day: pl.Expr, zones: Sequence[str]) -> pl.Expr:
         )
         return pl.coalesce(there, later).dt.convert_time_zone("UTC")
 
-    return _by_zone(zones, first_instant, INSTANT)
+    return _by_zone(day, zones, first_instant, INSTANT)
 
 
 def window_start(anchor: pl.Expr, step: Length, sign: int, zones: Sequence[str]) -> pl.Expr:
@@ -74,10 +74,24 @@ def day_and_clock(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
     return local_wall(at, zones).dt.strftime("%Y-%m-%d %H:%M")
 
 
-def _by_zone(zones: Sequence[str], of: Callable[[str], pl.Expr], kind: pl.DataType) -> pl.Expr:
+def _by_zone(
+    at: pl.Expr, zones: Sequence[str], of: Callable[[pl.Expr, str], pl.Expr], kind: pl.DataType
+) -> pl.Expr:
+    """`of` each row's own zone.
+
+    Of several zones a function over whole columns chooses: as one expression, a choice within a
+    choice (the midnight of a local day) would grow with the power of the number of zones.
+    """
     if len(zones) == 1:
-        return of(zones[0]).cast(kind)
-    chosen = pl.lit(None, kind)
-    for zone in zones:
-        chosen = pl.when(pl.col("_zone") == zone).then(of(zone).cast(kind)).otherwise(chosen)
-    return chosen
+        return of(at, zones[0]).cast(kind)
+
+    def chosen(columns: Sequence[pl.Series]) -> pl.Series:
+        at, zone = columns
+        if len(at) != len(zone):
+            at = at.new_from_index(0, len(zone))
+        value = pl.lit(None, kind)
+        for name in zone.unique().drop_nulls():
+            value = pl.when(zone == name).then(of(pl.col("at"), name).cast(kind)).otherwise(value)
+        return pl.DataFrame({"at": at}).with_columns(at=value).to_series()
+
+    return pl.map_batches([at, pl.col("_zone")], chosen, return_dtype=kind, is_elementwise=True)

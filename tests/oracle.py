@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ import duckdb
 from checks.contract import contracts
 
 Row = dict[str, Any]
+Scope = Mapping[str, tuple[str, Any]]
 MICROSECOND = timedelta(microseconds=1)
 SLACK = 1e-9
 EVENT_TIMES = {
@@ -546,7 +547,9 @@ class Verdict:
             return True
         if link == "session":
             return row["session_id"] is not None and row["session_id"] == self.row.get("session_id")
-        return bool(row["patient_id"] == self.row["patient_id"])
+        if of == "vitals":  # they name their patient through their session
+            row = first(self.world, "sessions", self.clinic, "session_id", row["session_id"])
+        return row.get("patient_id") == self.row["patient_id"]
 
     def for_want(self, status: str, part: Row) -> str:
         """not_met for want of a row that lies in quarantine, naming the session or patient."""
@@ -656,13 +659,25 @@ _db = duckdb.connect()
 _db.execute("SET TimeZone = 'UTC'")
 
 
-def evaluate(text: str, scope: Mapping[str, tuple[str, Any]]) -> Any:
-    values: list[Any] = []
-    columns = ", ".join(
-        f'{literal(kind, value, values)} AS "{name}"' for name, (kind, value) in scope.items()
+def evaluate(text: str, scope: Scope) -> Any:
+    """An expression's value; DuckDB is given the columns that the text names, once for each row
+    that is alike in them."""
+    return _evaluated(text, _named(frozenset(re.findall(r"\w+", text)), scope))
+
+
+def _named(words: frozenset[str], scope: Scope) -> tuple[tuple[str, str, Any], ...]:
+    return tuple(
+        (name, kind, _named(words, value) if kind == "STRUCT" else value)
+        for name, (kind, value) in scope.items()
+        if name in words
     )
-    sql = f"SELECT ({text}) FROM (SELECT {columns})"
-    row = _db.execute(sql, values).fetchone()
+
+
+@lru_cache(maxsize=500_000)
+def _evaluated(text: str, columns: tuple[tuple[str, str, Any], ...]) -> Any:
+    values: list[Any] = []
+    listed = ", ".join(f'{literal(k, v, values)} AS "{name}"' for name, k, v in columns)
+    row = _db.execute(f"SELECT ({text}) FROM (SELECT {listed or 1})", values).fetchone()
     assert row is not None
     got = row[0]
     return got.astimezone(UTC) if isinstance(got, datetime) else got
@@ -670,8 +685,7 @@ def evaluate(text: str, scope: Mapping[str, tuple[str, Any]]) -> Any:
 
 def literal(kind: str, value: Any, values: list[Any]) -> str:
     if kind == "STRUCT":
-        inner = ", ".join(f"'{n}': {literal(k, v, values)}" for n, (k, v) in value.items())
-        return "{" + inner + "}"
+        return "{" + ", ".join(f"'{n}': {literal(k, v, values)}" for n, k, v in value) + "}"
     if isinstance(value, datetime):
         value = value.isoformat()
     values.append(value)
