@@ -62,6 +62,7 @@ def faults(item: dict[str, Any]) -> set[tuple[str, str, str, tuple[int, ...]]]:
 # What is fine
 
 
+@pytest.mark.long
 def test_every_feed_with_a_good_row_is_fine(network: Network) -> None:
     for feed in contracts():
         columns = ["clinic_id", *(n for n in contract(feed).names if n != "clinic_id")]
@@ -355,6 +356,7 @@ def test_nothing_is_written_to_the_landing_folder_or_the_warehouse(network: Netw
     assert snapshot(network.folder) == before
 
 
+@pytest.mark.long
 def test_it_says_what_the_night_then_does(network: Network) -> None:
     for name, content in {
         "sessions_good": SESSIONS + "s1,p1,iv,completed\n",
