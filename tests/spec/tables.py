@@ -2,10 +2,10 @@
 
 A section is a heading, the rule in a yaml block, and a table; each line of it is one judged row, at
 a clinic of its own, and the verdict that follows. A column is one of the judged row (`ended_at`),
-of the patient (`patient.sex`), `dose_mg` (one dose of ketamine at the start), a feed (`vitals`: rows
-as `10:15 spo2_pct=88; 10:30`), `cut-off` (of every feed), `never delivered` or `in quarantine` (a
-feed), `time zone`, and `verdict`, `observed` and `why`. `-` is null, or no row. Times are of the day
-of the session unless a date comes first, and local at the clinic (UTC unless said otherwise).
+of the patient (`patient.sex`), `dose_mg` (one dose of ketamine at the start), a feed (`vitals`:
+rows as `10:15 spo2_pct=88; 10:30`), `cut-off` (of every feed), `never delivered` or `in quarantine`
+(a feed), `time zone`, and `verdict`, `observed` and `why`. `-` is null, or no row. Times are of the
+day of the session unless a date comes first, and local at the clinic (UTC unless said otherwise).
 """
 
 from __future__ import annotations
