@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test test-long oracle faults lint smoke wheel docs bench lock clean
+.PHONY: env demo test test-long oracle mutants faults lint smoke wheel docs bench lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -26,6 +26,9 @@ test-long: env
 
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
+
+mutants: env
+	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
 
 faults: env
 	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
