@@ -21,7 +21,7 @@ from tests.mutants.mutants import ROOT, Mutant, mutants
 
 BENCH = ROOT / "docs" / "bench" / "mutants.txt"
 COPIED = ("checks", "protocols", "flows", "sql", "tests", "pyproject.toml")
-TESTS = ("tests/spec", "tests/test_oracle.py", "tests/protocols")
+TESTS = ("tests/spec", "tests/test_oracle.py", "tests/protocols/test_library.py")
 SECONDS = 600
 MUTANTS = mutants()
 LOG = logging.getLogger(__name__)
