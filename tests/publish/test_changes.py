@@ -420,7 +420,8 @@ def fill(held: Warehouse, verdicts: Held, *, turned: bool) -> None:
     for number, (protocol, rule) in enumerate(rules):
         db.execute(
             "INSERT INTO marts.rules BY NAME SELECT ? AS rule_no, ? AS protocol, ? AS rule_id, "
-            "'1.0.0' AS protocol_version, '' AS title, '' AS kind, '' AS severity, '' AS tier, '' AS asks, "
+            "'1.0.0' AS protocol_version, '' AS title, '' AS kind, '' AS severity, '' AS tier, "
+            "'' AS asks, "
             "[] AS feeds",
             [number, protocol, rule],
         )
