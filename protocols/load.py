@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from checks.strict_yaml import YamlProblem, parse
+from protocols.alike import with_likeness
 from protocols.coherence import check_coherence
 from protocols.errors import ProtocolError
 from protocols.explaining import explain
@@ -106,7 +107,7 @@ def _protocol(source: Source, known: dict[str, Source]) -> tuple[Protocol, Place
     placed = whole(source, known)
     sha256 = hashlib.sha256("\x1e".join(placed.texts).encode()).hexdigest()
     try:
-        protocol = Protocol.model_validate({**placed.data, "sha256": sha256})
+        protocol = Protocol.model_validate({**with_likeness(placed), "sha256": sha256})
     except ValidationError as error:
         explain(placed, error)
     check_coherence(protocol, placed.fail)

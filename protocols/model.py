@@ -272,9 +272,11 @@ class Primary(_Part):
 
 class Example(_Part):
     """A worked example: `row` and `feeds` are written as exports would be, `expect` maps rules to
-    statuses. Cut-offs are at `as_of` unless `cutoffs` says otherwise; the clinic lies in UTC."""
+    statuses; one that is `like` an earlier example says only what differs. The clinic lies in
+    UTC, and all was delivered long after."""
 
     title: str
+    like: str | None = None
     row: dict[str, Any]
     patient: dict[str, Any] = Field(default_factory=dict)
     feeds: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)

@@ -26,6 +26,9 @@ def schema() -> dict[str, Any]:
     rules = [definitions[name] for name in sorted(definitions) if name.endswith("Rule")]
     for rule in rules:
         rule |= _source_by_tier()
+    example = definitions["Example"]
+    example["required"] = [name for name in example["required"] if name != "row"]
+    example["anyOf"] = [{"required": ["row"]}, {"required": ["like"]}]
     definitions["Override"] = _override(rules)
     properties["extends"] = {
         "type": "string", "pattern": r"^[a-z][a-z0-9-]*@\d+\.\d+\.\d+$",

@@ -137,6 +137,8 @@ WRONG = [
     ("example that expects an unknown rule", "expect: {dose", "expect: {dosse", 60,
      "did you mean dose?"),
     ("example with an unknown feed", "doses:\n", "dose:\n", 58, "did you mean doses?"),
+    ("example like none before it", "title: High", "title: High\n    like: Higher", 56,
+     "no example of that title before"),
     ("dangling source", "source: trial", "source: trail", 26, "did you mean trial?"),
     ("source on a T4 rule", "expr: dose_mg", "source: trial\n    expr: dose_mg", 18,
      "must not name a source"),
