@@ -25,7 +25,10 @@ MISSING: Mapping[str, str] = {
     "not_met": "counts as not met", "not_evaluable": "cannot be judged", "met": "counts as met",
     "excluded": "is left out",
 }  # fmt: skip
-RECALLED = "recalled, not read: confirm before relying on it"
+CONFIDENCE: Mapping[str, str] = {
+    "seen": "seen: the value was read, not the whole document",
+    "recalled": "recalled, not read: confirm before relying on it",
+}
 _LABEL = 13
 
 
@@ -139,7 +142,9 @@ def source_words(protocol: Protocol, rule: Rule) -> str:
 
 def citation_words(source: Citation) -> str:
     """A citation, and whether its document was read."""
-    return source.citation + ("" if source.confidence == "seen" else f" ({RECALLED})")
+    return source.citation + (
+        "" if source.confidence == "seen" else f" ({CONFIDENCE[source.confidence]})"
+    )
 
 
 def measure_words(measure: Measure) -> dict[str, str]:
