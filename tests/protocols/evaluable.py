@@ -27,7 +27,12 @@ _STARTED = frozenset({
     "started_at", "course", "course_index", "course_started_at", "course_day", "course_week",
     "lifetime_index",
 })  # fmt: skip
-_DOSED = frozenset({"dose_mg", "first_dose_at", "started_at"})
+_TOGETHER = {
+    "dose_mg": frozenset({"first_dose_at", "started_at"}),
+    "dose_mg_per_kg": frozenset({"dose_mg", "weight_kg", "first_dose_at", "started_at"}),
+    "previous_started_at": _STARTED,
+    "previous_local_date": frozenset({"previous_dispensed_at"}),
+}
 _COMPARED = (
     nodes.EQ, nodes.NEQ, nodes.LT, nodes.LTE, nodes.GT, nodes.GTE, nodes.Between, nodes.In,
     nodes.Like,
@@ -36,7 +41,7 @@ _COMPARED = (
 
 def can_be_not_evaluable(rule: Rule, protocol: Protocol) -> bool:
     """Whether some judged row, all of it delivered, gives this rule no verdict."""
-    sure = _sure(protocol) | (_asked(rule.when) if rule.when else frozenset())
+    sure = _sure(protocol) | (_asked(rule.when, protocol) if rule.when else frozenset())
     without = kinds()[rule.kind].missing(rule) == "not_evaluable"
     match rule:
         case ValueRule():
@@ -66,13 +71,14 @@ def _sure(protocol: Protocol) -> frozenset[str]:
     return frozenset(sure)
 
 
-def _asked(when: str) -> frozenset[str]:
+def _asked(when: str, protocol: Protocol) -> frozenset[str]:
     """Columns that are not empty where the condition is true."""
     named = _asked_by(_parsed(when))
-    named |= _STARTED if named & (_STARTED | {"previous_started_at"}) else frozenset()
-    return named | (
-        _DOSED if named & {"dose_mg", "first_dose_at", "dose_mg_per_kg"} else frozenset()
-    )
+    for name in named & protocol.measures.keys():
+        named |= _anchors(protocol.measures[name].window)
+    for column, others in _TOGETHER.items():
+        named |= others if column in named else frozenset()
+    return named | (_STARTED if named & _STARTED else frozenset())
 
 
 def _asked_by(node: nodes.Expr) -> frozenset[str]:
