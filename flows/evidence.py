@@ -45,7 +45,7 @@ def evidence(protocol: Protocol, rule: Rule) -> list[tuple[str, Whose]]:
 
 def _parts(protocol: Protocol, rule: Rule) -> tuple[list[Linked | Then], str]:
     """Parts of feeds that a rule and the measures it names look at, and all that they say."""
-    said = rule.model_dump_json(exclude={"id", "title", "source"})
+    said = rule.model_dump_json(exclude={"id", "title", "source", "note"})
     parts: list[Linked | Then] = []
     if isinstance(rule, Linked):
         parts.append(rule)

@@ -95,7 +95,7 @@ def _feeds(protocol: Protocol) -> set[str]:
 
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
-    said = rule.model_dump_json(exclude={"id", "title"})
+    said = rule.model_dump_json(exclude={"id", "title", "note"})
     words = set(re.findall(r"[A-Za-z_]\w*", said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}
