@@ -61,7 +61,9 @@ class Night:
     def load(self, feed: str) -> None:
         """Type, validate and merge a feed's new batches into its facts, in one transaction."""
         with self._stage("load", self.feeds.index(feed), len(self.feeds), feed):
-            self._loaded[feed] = load_feed(self.warehouse, feed, self.run, self.settings)
+            self._loaded[feed] = load_feed(
+                self.warehouse, feed, self.run, self.settings, self._watch
+            )
 
     def judge(self) -> None:
         """Facts to verdicts and marts."""
