@@ -13,7 +13,6 @@ from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
-from flows.progress import Stopwatch
 from flows.recovery import forget, reset
 from flows.runs import Run
 from flows.settings import Settings
@@ -37,29 +36,22 @@ class _MustReset(Exception):
     """What comes late changes what should have been blocked before it."""
 
 
-def load_feed(
-    warehouse: Warehouse,
-    feed: str,
-    run: Run,
-    settings: Settings,
-    watch: Stopwatch | None = None,
-) -> FeedSummary:
+def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> FeedSummary:
     """Everything landed of a feed becomes facts and quarantined rows, or none of it does.
 
-    `watch` is told what Great Expectations took of it, its import included, as `validate`.
     Raises KeelError when a batch's rows do not add up, which leaves the feed as it was.
     """
-    held, watch = contract(feed), watch or Stopwatch()
+    held = contract(feed)
     try_again(warehouse, held, settings)
     with warehouse.transaction():
         block_unknown_clinics(warehouse, held, run, settings)
     try:
-        _load(warehouse, held, run, settings, watch)
+        _load(warehouse, held, run, settings)
     except _MustReset:
         reset(warehouse, feed)
         with warehouse.transaction():
             block_unknown_clinics(warehouse, held, run, settings)
-        _load(warehouse, held, run, settings, watch)
+        _load(warehouse, held, run, settings)
     finally:
         drop_stage(warehouse)
     return _summary(warehouse, feed, run)
@@ -95,15 +87,12 @@ def load_anew(
         drop_stage(warehouse)
 
 
-def _load(
-    warehouse: Warehouse, held: Contract, run: Run, settings: Settings, watch: Stopwatch
-) -> None:
+def _load(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> None:
     batches = landed(warehouse, held)
     if not batches:
         return
     stage(warehouse, held, batches)
-    with watch.running("validate"):
-        checked = validate(warehouse.db, held, "staged")
+    checked = validate(warehouse.db, held, "staged")
     with warehouse.transaction():
         settle(warehouse, held, run, settings, checked)
 

@@ -61,9 +61,7 @@ class Night:
     def load(self, feed: str) -> None:
         """Type, validate and merge a feed's new batches into its facts, in one transaction."""
         with self._stage("load", self.feeds.index(feed), len(self.feeds), feed):
-            self._loaded[feed] = load_feed(
-                self.warehouse, feed, self.run, self.settings, self._watch
-            )
+            self._loaded[feed] = load_feed(self.warehouse, feed, self.run, self.settings)
 
     def judge(self) -> None:
         """Facts to verdicts and marts."""

@@ -27,8 +27,7 @@ STATUS_WORDS = (
 
 @dataclass(frozen=True)
 class Summary:
-    """A night's counts. `breaches_by_severity` counts not_met findings, waived ones left out;
-    `seconds` are by stage, and `validate` is Great Expectations' part of `load`."""
+    """A night's counts. `breaches_by_severity` counts not_met findings, waived ones left out."""
 
     run_id: str
     as_of: str
