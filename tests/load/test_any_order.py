@@ -62,7 +62,7 @@ def files(draw: st.DrawFn) -> File:
         row = {
             name: draw(st.sampled_from(VALUES[name])) for name in COLUMNS[feed] if name in VALUES
         }
-        at = one if feed == FULL else draw(st.sampled_from(INSTANTS))
+        at = one if feed == FULL else draw(st.sampled_from([*INSTANTS, *[""] * 4 * bool(day)]))
         row |= {"clinic_id": draw(st.sampled_from(clinics)), "extracted_at": "" if dated else at}
         rows.append(tuple(row[name] for name in COLUMNS[feed]))
     form = draw(st.sampled_from(["csv", "csv", "csv.gz", "tsv", "parquet"]))
@@ -200,12 +200,12 @@ def assert_rows_add_up(warehouse: Warehouse, lying: dict[str, File]) -> None:
 
 
 def run(orders: int, steps: int) -> None:
-    """Each example is two orders."""
+    """Each example is two orders of one set of files."""
     run_machine(
         Deliveries,
         settings=settings(
             max_examples=orders // 2, stateful_step_count=steps, deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=list(HealthCheck), print_blob=True,
         ),
     )  # fmt: skip
 
