@@ -29,19 +29,20 @@ from tests.load.oracle import COLUMNS, NETWORK, File, expected
 
 FULL = "patients"
 FEEDS = ("clinics", *COLUMNS)
-DAYS = [f"2026-01-{day:02d}" for day in range(4, 9)]
-INSTANTS = [f"{day}T{clock}" for day in DAYS for clock in ("12:00:00Z", "06:00", "05:00:00Z")]
+DAYS = ["2026-01-04", "2026-01-05", "2026-01-06"]
+# 06:00 is 12:00Z in the north: few instants, so that ties are common.
+INSTANTS = [f"{day}T{clock}" for day in DAYS for clock in ("12:00:00Z", "06:00")]
 VALUES = {
-    "staff_id": ["ann", "ben", "cy"],
-    "role": ["nurse", "nurse", "therapist", "wizard", ""],
-    "license_expires_on": ["", "2027-01-01", "2027-13-01"],
-    "session_id": ["s1", "s2", "s3"],
+    "staff_id": ["ann", "ben"],
+    "role": ["nurse", "therapist", "pharmacist", "nurse", "therapist", "wizard", ""],
+    "license_expires_on": ["", "", "2027-01-01", "2028-01-01", "2027-13-01"],
+    "session_id": ["s1", "s2"],
     "patient_id": ["p1", "p2", "p3"],
-    "program": ["iv_ketamine", "iv_ketamine", ""],
-    "status": ["completed", "aborted", "lost"],
+    "program": ["iv_ketamine"] * 8 + [""],
+    "status": ["completed", "completed", "aborted", "aborted", "no_show", "no_show", "lost"],
     "started_at": ["", "2026-01-03T10:00:00Z", "2026-01-03T10:00", "2026-01-03T25:00"],
-    "sex": ["F", "M", "", "Q"],
-    "prior_sessions": ["", "0", "3", "many"],
+    "sex": ["F", "M", "", "X", "Q"],
+    "prior_sessions": ["", "0", "3", "3", "many"],
     "deleted": ["", "", "", "", "false", "true"],
 }
 
