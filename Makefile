@@ -28,11 +28,11 @@ test-long: env
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
 
+mutants: env
+	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
+
 faults: env
 	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
-
-mutants: env
-	$(BIN)/python -m tests.mutants
 
 orders: env
 	KEEL_TEST_ORDERS=200 $(BIN)/python -m pytest tests/load/test_state_machine.py

@@ -315,7 +315,7 @@ class Verdict:
             status, _ = kind()
             return ("excluded", None) if status == "excluded" else ("pending", None)
         status, observed = kind()
-        return status, observed
+        return status, None if status == "excluded" else observed
 
     # what a rule rests on
 
