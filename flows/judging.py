@@ -228,17 +228,18 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
 
 
 def _update_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
-    """Add the new verdicts' counts to the months they touch, and take the old ones' off."""
+    """Add the new verdicts' counts to the months they touch, and take the old ones' off.
+
+    Rules keep their numbers from one run to the next unless everything is judged.
+    """
     statuses = ", ".join(
-        f"-count(*) FILTER (status = '{name}') AS {name}" for name in COUNTS if name != "waived"
+        f"-count(*) FILTER (v.status = '{name}') AS {name}" for name in COUNTS if name != "waived"
     )
     before = fetched(
         warehouse,
-        f"SELECT s.clinic_id, n.rule_no, date_trunc('month', s.local_date)::DATE AS month, "
-        f"{statuses}, -count(*) FILTER (status = 'not_met' AND waived) AS waived "
+        f"SELECT s.clinic_id, v.rule_no, date_trunc('month', s.local_date)::DATE AS month, "
+        f"{statuses}, -count(*) FILTER (v.status = 'not_met' AND waived) AS waived "
         "FROM marts.verdicts_before v JOIN marts.subjects_before s USING (subject_no) "
-        "JOIN marts.rules_before r ON r.rule_no = v.rule_no "
-        "JOIN marts.rules n USING (protocol, protocol_version, rule_id) "
         "WHERE EXISTS (FROM marts.rule_monthly) GROUP BY ALL",
     )
     standing = fetched(
