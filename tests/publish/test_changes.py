@@ -421,6 +421,7 @@ def fill(held: Warehouse, verdicts: Held, *, turned: bool) -> None:
         db.execute(
             "INSERT INTO marts.rules BY NAME SELECT ? AS rule_no, ? AS protocol, ? AS rule_id, "
             "'1.0.0' AS protocol_version, '' AS title, '' AS kind, '' AS severity, '' AS tier, "
+            "'' AS asks, "
             "[] AS feeds",
             [number, protocol, rule],
         )
