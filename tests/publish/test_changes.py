@@ -298,6 +298,7 @@ def test_another_text_of_the_same_version_is_a_change_of_protocol(first: Nights)
 def test_another_keel_that_finds_otherwise_is_told(first: Nights) -> None:
     with first.opened() as warehouse:
         warehouse.db.execute("UPDATE ops.runs SET keel_version = '0.0.9'")
+        warehouse.db.execute("UPDATE ops.judged SET circumstances = 'of Keel 0.0.9'")
         warehouse.db.execute("UPDATE marts.verdicts SET status = 'not_met' WHERE status = 'met'")
     found = night(first, 6)
     assert {row[1:] for rows in found.values() for row in rows} == {
