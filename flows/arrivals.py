@@ -19,13 +19,9 @@ _COUNTS = ("loaded", "unchanged", "quarantined")
 _CAME = "(SELECT batch_no FROM moved_batches WHERE NOT gone)"
 
 
-def find_arrivals(warehouse: Warehouse, feeds: Iterable[str]) -> None:
-    """Make `arrivals`: one row is a feed, and a row, session, patient or clinic (`whose`,
-    `clinic_id`, `id`) of which rows are new or corrected.
-
-    `new_from` and `corrected_from` are the earliest event among them: null when there are none,
-    -infinity when it is not known. `late_hours` is the longest time from an event to its charting
-    (`charted`), else to its delivery, among new versions in force.
+def find_touched(warehouse: Warehouse, feeds: Iterable[str]) -> None:
+    """Make `touched_rows`: one row is a version of a key that a delivery since the last judging
+    brought, corrected or took away; a row in its quarantine is one.
     """
     db = warehouse.db
     _find_moved(warehouse)
@@ -41,9 +37,7 @@ def find_arrivals(warehouse: Warehouse, feeds: Iterable[str]) -> None:
         _add_absent(warehouse, held)
         _add_quarantined(warehouse, held)
         _add_gone(warehouse, held)
-    _gather(warehouse)
-    for name in ("moved_batches", "touched_rows"):
-        db.execute(f"DROP TABLE {name}")
+    db.execute("DROP TABLE moved_batches")
 
 
 def remember_batches(warehouse: Warehouse, run: Run) -> None:
@@ -165,9 +159,14 @@ def _event(held: Contract) -> str:
     return at
 
 
-def _gather(warehouse: Warehouse) -> None:
-    """Touched rows by whose they are; a row of every clinic is each clinic's, vitals are of their
-    session's patient.
+def find_arrivals(warehouse: Warehouse) -> None:
+    """Make `arrivals` of `touched_rows`: one row is a feed, and a row, session, patient or clinic
+    (`whose`, `clinic_id`, `id`) of which rows are new or corrected. A row of every clinic is each
+    clinic's, vitals are of their session's patient.
+
+    `new_from` and `corrected_from` are the earliest event among them: null when there are none,
+    -infinity when it is not known. `late_hours` is the longest time from an event to its charting
+    (`charted`), else to its delivery, among new versions in force.
     """
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE arrivals AS WITH known AS ("

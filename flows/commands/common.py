@@ -51,6 +51,9 @@ Clinics = Annotated[
 Feeds = Annotated[
     list[str] | None, typer.Option("--feed", help="Only this feed's files (repeat for more)")
 ]
+Full = Annotated[
+    bool, typer.Option("--full", help="Judge everything anew, not only what may have changed")
+]
 FailOn = Annotated[
     str | None,
     typer.Option("--fail-on", help="Exit 6 on a not_met finding of this severity or above"),

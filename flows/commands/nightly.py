@@ -17,6 +17,7 @@ from flows.commands.common import (
     Exit,
     FailOn,
     Feeds,
+    Full,
     Json,
     Landing,
     Plain,
@@ -40,6 +41,7 @@ def nightly(
     as_of: AsOf = None,
     feed: Feeds = None,
     clinic: Clinics = None,
+    full: Full = False,
     fail_on: FailOn = None,
     plain: Plain = False,
     as_json: Json = False,
@@ -60,7 +62,9 @@ def nightly(
             "as_of": moment,
         }
         settings = load_settings(config, overrides)
-        code = run_night(settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json)
+        code = run_night(
+            settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json, full=full
+        )
     raise typer.Exit(code)
 
 
@@ -72,6 +76,7 @@ def run_night(
     *,
     plain: bool,
     as_json: bool,
+    full: bool = False,
 ) -> int:
     """Run the night, show its summary and give the exit code that it earns."""
     from flows.night import open_night
@@ -79,7 +84,9 @@ def run_night(
 
     progress = for_this_terminal()
     try:
-        with open_night(settings, feeds=feeds, clinics=clinics, progress=progress) as night:
+        with open_night(
+            settings, feeds=feeds, clinics=clinics, progress=progress, full=full
+        ) as night:
             if plain:
                 from flows.nightly import plainly, tell
 
