@@ -31,17 +31,19 @@ _LATE = (
 _REMEMBERED = ("subjects", "verdicts", "rules", "protocols")
 
 
-def set_aside(warehouse: Warehouse, among: str | None) -> None:
+def set_aside(warehouse: Warehouse, stale: str | None) -> None:
     """Set the marts of the run before aside, as `marts.<table>_before`, within a transaction: all
-    of them, or what is there of the patients in the table `among`, which is left where it is.
+    of them, or what is there of the subjects in the table `stale`, which is left where it is.
     """
     db = warehouse.db
-    if among is None:
+    if stale is None:
         for table in _REMEMBERED:
             db.execute(f"ALTER TABLE marts.{table} RENAME TO {table}_before")
         return
-    mine = f"(clinic_id, patient_id) IN (SELECT clinic_id, patient_id FROM {among})"
-    db.execute(f"CREATE TABLE marts.subjects_before AS FROM marts.subjects WHERE {mine}")
+    db.execute(
+        "CREATE TABLE marts.subjects_before AS FROM marts.subjects "
+        f"SEMI JOIN {stale} USING (clinic_id, subject_kind, subject_id)"
+    )
     db.execute(
         "CREATE TABLE marts.verdicts_before AS FROM marts.verdicts "
         "WHERE subject_no IN (SELECT subject_no FROM marts.subjects_before)"

@@ -13,8 +13,9 @@ import polars as pl
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.reach import STALE_SUBJECTS
 from flows.runs import Run
-from flows.scope import STALE, find_scope, remember_scope
+from flows.scope import STALE_PATIENTS, Scope, find_scope, remember_scope
 from flows.settings import Settings
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
@@ -54,12 +55,16 @@ def judge_network(
     with warehouse.transaction():
         waived = _waivers(warehouse, run)
         scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
-        first = _make_room(warehouse, protocols, scope.among)
-        number = number_of_buckets(warehouse, scope.among)
-        parts = buckets(warehouse, protocols, settings, run.as_of, scope.among)
+        first = _make_room(warehouse, protocols, scope)
+        among = None if scope.everything else STALE_PATIENTS
+        only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
+        number = number_of_buckets(warehouse, among)
+        parts = buckets(warehouse, protocols, settings, run.as_of, among)
         for at, bucket in enumerate(parts):
             progress(at, number)
-            judgement = _numbered(_own(judge(protocols, bucket.facts), bucket), first + judged)
+            judgement = _numbered(
+                _own(judge(protocols, bucket.facts, only), bucket), first + judged
+            )
             judged += len(judgement.subjects)
             verdicts = _with_waivers(judgement, waived)
             counts.append(monthly_counts(verdicts, judgement.subjects))
@@ -70,7 +75,8 @@ def judge_network(
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)
         remember_scope(warehouse, protocols, run, settings, waived)
-        warehouse.db.execute(f"DROP TABLE IF EXISTS {STALE}")
+        for table in (STALE_SUBJECTS, STALE_PATIENTS):
+            warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
     summary = _summary(warehouse, judged)
     return replace(summary, notes=unknown_clinics(warehouse, protocols))
 
@@ -88,22 +94,24 @@ def unknown_clinics(warehouse: Warehouse, protocols: Sequence[Protocol]) -> tupl
     )
 
 
-def _make_room(warehouse: Warehouse, protocols: tuple[Protocol, ...], among: str | None) -> int:
+def _make_room(warehouse: Warehouse, protocols: tuple[Protocol, ...], scope: Scope) -> int:
     """Set aside and take out what is judged again; gives the first free subject number.
 
     `earlier` remembers which run first found a finding. Where everything is judged, the marts are
     made anew as their definitions say now.
     """
     db = warehouse.db
-    where = "true"
-    if among is not None:
-        where = f"(clinic_id, patient_id) IN (SELECT clinic_id, patient_id FROM {among})"
+    again = (
+        ""
+        if scope.everything
+        else (f"SEMI JOIN {STALE_SUBJECTS} USING (clinic_id, subject_kind, subject_id)")
+    )
     db.execute(
         "CREATE OR REPLACE TEMP TABLE earlier AS "
-        f"SELECT finding_id, first_found_run FROM marts.findings WHERE {where}"
+        f"SELECT finding_id, first_found_run FROM marts.findings {again}"
     )
-    set_aside(warehouse, among)
-    if among is None:
+    set_aside(warehouse, None if scope.everything else STALE_SUBJECTS)
+    if scope.everything:
         for table, definition in table_definitions("marts").items():
             db.execute(f"DROP TABLE IF EXISTS marts.{table}")
             db.execute(definition)
@@ -113,8 +121,14 @@ def _make_room(warehouse: Warehouse, protocols: tuple[Protocol, ...], among: str
     assert row is not None
     gone = "subject_no IN (SELECT subject_no FROM marts.subjects_before)"
     db.execute(f"DELETE FROM marts.verdicts WHERE {gone}")
-    for table in ("subjects", "findings", "governance"):
-        db.execute(f"DELETE FROM marts.{table} WHERE {where}")
+    for table in ("subjects", "findings"):
+        db.execute(
+            f"DELETE FROM marts.{table} WHERE (clinic_id, subject_kind, subject_id) IN "
+            f"(FROM {STALE_SUBJECTS})"
+        )
+    db.execute(
+        f"DELETE FROM marts.governance WHERE (clinic_id, patient_id) IN (FROM {STALE_PATIENTS})"
+    )
     return int(row[0])
 
 

@@ -76,8 +76,11 @@ def rule_table(protocols: Sequence[Protocol]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
-def judge(protocols: Sequence[Protocol], facts: Facts) -> Judgement:
-    """Judge every row of sessions, dispenses and outcomes by every protocol that governs it."""
+def judge(
+    protocols: Sequence[Protocol], facts: Facts, only: pl.DataFrame | None = None
+) -> Judgement:
+    """Judge every row of sessions, dispenses and outcomes by every protocol that governs it, or of
+    those `only` (clinic_id, subject_kind, subject_id)."""
     rules = rule_table(protocols)
     numbers = {(r["protocol"], r["protocol_version"], r["rule_id"]): r["rule_no"]
                for r in rules.iter_rows(named=True)}  # fmt: skip
@@ -93,6 +96,7 @@ def judge(protocols: Sequence[Protocol], facts: Facts) -> Judgement:
         if versions[0].judges == "sessions" and any(v.programs is not None for v in versions):
             governed.append(_governance(rows))
         everything = rows.filter(pl.col("_version").is_not_null())
+        rows = _with_wanted(rows, SUBJECT_KINDS[versions[0].judges], only)
         for at, protocol in enumerate(versions):
             judged = _featured(rows, everything, at, protocol, facts)
             judged = judged.with_columns(
@@ -147,11 +151,23 @@ def subject_statuses(judgement: Judgement) -> pl.DataFrame:
 # --- one version ---
 
 
+def _with_wanted(rows: pl.DataFrame, kind: str, only: pl.DataFrame | None) -> pl.DataFrame:
+    """`_wanted`: whether a row's verdicts are asked for."""
+    if only is None:
+        return rows.with_columns(_wanted=pl.lit(value=True))
+    mine = only.filter(pl.col("subject_kind") == kind).select(
+        "clinic_id", _subject="subject_id", _wanted=pl.lit(value=True)
+    )
+    return rows.join(
+        mine.unique(), on=["clinic_id", "_subject"], how="left", maintain_order="left"
+    ).with_columns(pl.col("_wanted").fill_null(value=False))
+
+
 def _featured(
     rows: pl.DataFrame, everything: pl.DataFrame, version: int, protocol: Protocol, facts: Facts
 ) -> pl.DataFrame:
     """The rows that a version judges, with every feature its rules need."""
-    mine = pl.col("_version") == version
+    mine = (pl.col("_version") == version) & pl.col("_wanted")
     changes = any(rule.kind == "change" for rule in protocol.rules)
     judged = rows.filter(pl.col("_held") if changes else mine)
     judged = judged.with_row_index("_idx")

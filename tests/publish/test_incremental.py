@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.load.network import AS_OF, NORTH, SOUTH
-from tests.publish.nights import INFUSIONS, Nights
+from tests.publish.nights import INFUSIONS, Nights, plain_nights
 from tests.publish.test_nights import with_known_key
 
 NIGHTS = int(os.environ.get("KEEL_TEST_NIGHTS", "2"))
@@ -85,7 +87,11 @@ def test_another_protocol_or_full_judges_everything(first: Nights) -> None:
 
 def test_months_that_did_not_change_are_hard_links(first: Nights) -> None:
     before = {path: inode(first.current / "verdicts" / path) for path in first.verdicts()}
-    first.sessions("north/2026-06-01", first.session("june", patient="p1", day="2026-06-01"))
+    first.sessions(
+        "north/2026-06-01",
+        first.session("june", patient="p1", day="2026-06-01"),
+        first.session("s3", patient="p3", dose=100),
+    )
     first.publish()
     after = {path: inode(first.current / "verdicts" / path) for path in first.verdicts()}
     same = {path for path in before if after[path] == before[path]}
@@ -101,21 +107,93 @@ def inode(path: Path) -> int:
 
 # --- incremental = full ---
 
+WIDE = """\
+protocol: wide
+version: 1.0.0
+title: Every way to look at rows
+effective: {from: 2020-01-01, to: 2026-05-19}
+in_force_by: course
+judges: sessions
+drug: ketamine
+programs: [iv_ketamine]
+clinics: [north, south]
+course: {gap: 10d}
+measures:
+  scores: {of: outcomes, window: [course_started_at - 3cd, started_at + 2cd], take: count}
+  rested: {of: sessions, window: [started_at - 5d, started_at - 1s], take: count}
+  nurses: {of: shifts, window: [started_at - 12h, started_at], among: staff.role = 'nurse', take: count}
+rules:
+  - {id: often, title: Often, kind: rate, severity: major, tier: T4, within: 5d, at_most: 1}
+  - {id: often-anywhere, title: Often, kind: rate, severity: major, tier: T4, within: 5d, at_most: 1,
+     across: patient}
+  - {id: step, title: Step, kind: change, severity: major, tier: T4, expr: dose_mg, max_increase: 10}
+  - {id: first, title: First, kind: value, severity: minor, tier: T4, expr: course_index, max: 1}
+  - {id: lifetime, title: Lifetime, kind: value, severity: minor, tier: T4, expr: lifetime_index, max: 2}
+  - {id: scored, title: Scored, kind: value, severity: minor, tier: T4, expr: scores, min: 1}
+  - {id: rested, title: Rested, kind: value, severity: minor, tier: T4, expr: rested, max: 0}
+  - {id: nurse, title: Nurse, kind: value, severity: minor, tier: T4, expr: nurses, min: 1}
+  - {id: on-site, title: On site, kind: occurrence, severity: major, tier: T4, of: shifts,
+     window: [started_at - 12h, started_at], where: ended_at >= this.ended_at}
+  - {id: licensed, title: Licensed, kind: value, severity: major, tier: T4,
+     expr: prescriber.license_expires_on >= local_date, is: true}
+  - {id: alone, title: Alone, kind: occurrence, severity: minor, tier: T4, of: sessions, link: clinic,
+     window: [started_at - 2h, started_at + 2h], at_most: 0}
+  - {id: called, title: Called, kind: response, severity: major, tier: T4,
+     trigger: {of: outcomes, window: [started_at, started_at + 7cd], where: total > 20},
+     then: {of: contacts, where: staff.role = 'nurse', within: 2d}}
+"""  # noqa: E501
+LATER = WIDE.replace("1.0.0", "2.0.0").replace(
+    "from: 2020-01-01, to: 2026-05-19", "from: 2026-05-20"
+)
+AHEAD = """\
+protocol: ahead
+version: 1.0.0
+title: Looks ahead
+effective: {from: 2020-01-01}
+drug: ketamine
+population: sex = 'F'
+rules:
+  - {id: back, title: Comes back, kind: elapsed, severity: minor, tier: T4, from: started_at,
+     to: next_started_at, max: 6d}
+"""
+REFILLS = """\
+protocol: refills
+version: 1.0.0
+title: Refills
+effective: {from: 2020-01-01}
+judges: dispenses
+rules:
+  - {id: early, title: Early, kind: elapsed, severity: major, tier: T4, from: previous_local_date,
+     to: dispensed_at, min: 5d}
+  - {id: seen, title: Seen, kind: occurrence, severity: major, tier: T4, of: contacts,
+     window: [dispensed_at - 5cd, dispensed_at], where: status = 'completed'}
+"""
+CLINICS = st.sampled_from([NORTH, SOUTH])
+SLOTS = st.integers(0, 3)
+STAFF = st.sampled_from(["ann", "ben"])
 happenings = st.lists(
     st.one_of(
-        st.tuples(st.just("session"), st.sampled_from([NORTH, SOUTH]), st.integers(0, 3),
-                  st.integers(0, 2), st.sampled_from([20, 40, 100])),
-        st.tuples(st.just("withdraw"), st.sampled_from([NORTH, SOUTH]), st.integers(0, 3)),
-        st.tuples(st.just("outcome"), st.sampled_from([NORTH, SOUTH]), st.integers(0, 3),
-                  st.sampled_from(["12", "28", "many"])),
-        st.tuples(st.just("scores until"), st.sampled_from([NORTH, SOUTH])),
-        st.tuples(st.just("waiver"), st.integers(0, 3), st.booleans()),
+        st.tuples(st.just("session"), CLINICS, SLOTS, st.integers(0, 2),
+                  st.sampled_from([20, 40, 100]), STAFF, st.integers(0, 6)),
+        st.tuples(st.just("withdraw"), CLINICS, SLOTS),
+        st.tuples(st.just("outcome"), CLINICS, SLOTS, st.sampled_from(["12", "28", "many"])),
+        st.tuples(st.just("scores until"), CLINICS),
+        st.tuples(st.just("patient"), CLINICS, st.integers(0, 2), st.sampled_from(["F", "M", "Q"]),
+                  st.integers(0, 2)),
+        st.tuples(st.just("staff"), CLINICS, STAFF, st.sampled_from(["nurse", "prescriber"]),
+                  st.booleans()),
+        st.tuples(st.just("shift"), CLINICS, SLOTS, STAFF, st.integers(0, 6)),
+        st.tuples(st.just("contact"), CLINICS, SLOTS, STAFF, st.integers(0, 6)),
+        st.tuples(st.just("dispense"), CLINICS, SLOTS, st.integers(0, 2), st.integers(0, 6)),
+        st.tuples(st.just("zone"), CLINICS),
+        st.tuples(st.just("waiver"), SLOTS, st.booleans()),
         st.tuples(st.just("protocol"), st.sampled_from(["0.4", "1.0"])),
         st.tuples(st.just("days pass"), st.integers(1, 9)),
         st.tuples(st.just("night")),
         st.tuples(st.just("night")),
+        st.tuples(st.just("night")),
     ),
-    min_size=3, max_size=14,
+    min_size=6, max_size=24,
 )  # fmt: skip
 
 
@@ -127,9 +205,11 @@ happenings = st.lists(
 )
 @given(happenings)
 def test_any_nights_end_where_judging_everything_does(plan: list[tuple[object, ...]]) -> None:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, plain_nights():
         folder = Path(name)
         nights = with_known_key(Nights(folder / "by-night"))
+        for file, text in (("wide", WIDE), ("later", LATER), ("ahead", AHEAD), ("home", REFILLS)):
+            nights.write_protocol(f"{file}.yaml", text)
         at = AS_OF - timedelta(days=20)
         for number, (what, *how) in enumerate(plan):
             at = happen(nights, number, str(what), how, at)
@@ -142,39 +222,76 @@ def test_any_nights_end_where_judging_everything_does(plan: list[tuple[object, .
         assert nights.verdicts() == at_once.verdicts()
 
 
-def happen(nights: Nights, number: int, what: str, how: list[object], at: object) -> object:
+def happen(nights: Nights, number: int, what: str, how: list[Any], at: datetime) -> datetime:
     """One thing happens at the network; gives the instant it is then."""
-    now = at.isoformat()  # type: ignore[attr-defined]
+    now = at.isoformat()
     if what == "session":
-        clinic, session, patient, dose = how
+        clinic, session, patient, dose, prescriber, day = how
         nights.sessions(
             f"{clinic}/{number}",
-            nights.session(f"s{session}", patient=f"p{patient}", dose=float(str(dose)),
-                           day=f"2026-05-{12 + 4 * int(str(session))}", extracted_at=now),
+            nights.session(f"s{session}", patient=f"p{patient}", dose=float(dose), day=_day(day),
+                           prescriber_id=prescriber, extracted_at=now),
         )  # fmt: skip
-    elif what == "withdraw":
-        row = {"session_id": f"s{how[1]}", "deleted": "true", "extracted_at": now}
-        nights.rows(f"{how[0]}/sessions_{number}.csv", [row])
-    elif what == "outcome":
-        row = {
-            "outcome_id": f"o{how[1]}", "patient_id": f"p{how[1]}", "session_id": f"s{how[1]}",
-            "instrument": "PHQ-9", "administered_at": f"2026-05-{14 + 4 * int(str(how[1]))}T09:00",
-            "total": str(how[2]), "extracted_at": now,
-        }  # fmt: skip
-        nights.rows(f"{how[0]}/outcomes_{number}.csv", [row])
-    elif what == "scores until":
-        nights.rows(f"{how[0]}/outcomes_{number}_{now[:10]}.csv", [])
-    elif what == "waiver":
-        row = {
-            "waiver_id": f"w{how[0]}", "subject_id": f"s{how[0]}", "rule_id": "dose",
-            "reason": "agreed", "approved_by": "director", "approved_on": now[:10],
-            "expires_on": now[:10] if how[1] else "", "clinic_id": "", "extracted_at": now,
-        }  # fmt: skip
-        nights.rows(f"_network/waivers_{number}.csv", [row])
+    elif what == "night":
+        nights.publish(as_of=at)
+    elif what == "days pass":
+        return at + timedelta(days=how[0])
     elif what == "protocol":
         nights.write_protocol("infusions.yaml", INFUSIONS.replace("max: 1.0", f"max: {how[0]}"))
-    elif what == "days pass":
-        return at + timedelta(days=int(str(how[0])))  # type: ignore[operator]
     else:
-        nights.publish(as_of=at)  # type: ignore[arg-type]
+        place, feed, row = _ROWS[what](how, now)
+        rows = [{**row, "extracted_at": now}] if row else []
+        nights.rows(f"{place}/{feed}_{number}{'' if row else '_' + now[:10]}.csv", rows)
     return at
+
+
+def _day(number: int) -> str:
+    return f"2026-05-{12 + 3 * number}"
+
+
+_ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = {
+    "withdraw": lambda how, _: (
+        how[0], "sessions", {"session_id": f"s{how[1]}", "deleted": "true"}
+    ),
+    "outcome": lambda how, _: (
+        how[0], "outcomes",
+        {"outcome_id": f"o{how[1]}", "patient_id": f"p{how[1] % 3}", "session_id": f"s{how[1]}",
+         "instrument": "PHQ-9", "administered_at": f"{_day(how[1])}T09:00", "total": how[2]},
+    ),
+    "scores until": lambda how, _: (how[0], "outcomes", {}),
+    "patient": lambda how, _: (
+        how[0], "patients",
+        {"patient_id": f"p{how[1]}", "sex": how[2], "prior_sessions": str(how[3])},
+    ),
+    "staff": lambda how, _: (
+        how[0], "staff",
+        {"staff_id": how[1], "role": how[2],
+         "license_expires_on": "2027-01-01" if how[3] else "2026-05-20"},
+    ),
+    "shift": lambda how, _: (
+        how[0], "shifts",
+        {"shift_id": f"h{how[1]}", "staff_id": how[2], "started_at": f"{_day(how[3])}T08:00",
+         "ended_at": f"{_day(how[3])}T16:00"},
+    ),
+    "contact": lambda how, _: (
+        how[0], "contacts",
+        {"contact_id": f"t{how[1]}", "patient_id": f"p{how[1] % 3}", "kind": "review",
+         "status": "completed", "staff_id": how[2], "started_at": f"{_day(how[3])}T15:00"},
+    ),
+    "dispense": lambda how, _: (
+        how[0], "dispenses",
+        {"dispense_id": f"d{how[1]}", "patient_id": f"p{how[2]}", "drug": "ketamine",
+         "form": "troche", "strength_mg": "100", "quantity": "10", "days_supply": "10",
+         "dispensed_at": f"{_day(how[3])}T12:00"},
+    ),
+    "zone": lambda how, _: (
+        "_network", "clinics",
+        {"clinic_id": how[0], "name": "Moved", "time_zone": "America/Los_Angeles"},
+    ),
+    "waiver": lambda how, now: (
+        "_network", "waivers",
+        {"waiver_id": f"w{how[0]}", "subject_id": f"s{how[0]}", "rule_id": "dose",
+         "reason": "agreed", "approved_by": "director", "approved_on": now[:10],
+         "expires_on": now[:10] if how[1] else "", "clinic_id": ""},
+    ),
+}  # fmt: skip
