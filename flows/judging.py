@@ -53,7 +53,7 @@ def judge_network(
     counts: list[pl.DataFrame] = []
     judged = 0
     with warehouse.transaction():
-        waived = _waivers(warehouse, run)
+        waived = waivers_in_force(warehouse, run)
         scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS
@@ -159,7 +159,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
     _append(warehouse, "marts.protocols", described)
 
 
-def _waivers(warehouse: Warehouse, run: Run) -> pl.DataFrame:
+def waivers_in_force(warehouse: Warehouse, run: Run) -> pl.DataFrame:
     """clinic_id, subject_id, rule_id of waivers that hold on as_of's local day."""
     today = "timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE"
     return fetched(
