@@ -74,10 +74,11 @@ def judge_network(
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)
-        remember_scope(warehouse, protocols, run, settings, waived)
+        summary = _summary(warehouse, judged)
+        counted = (summary.judged, summary.skipped)
+        remember_scope(warehouse, protocols, run, settings, waived, counted)
         for table in (STALE_SUBJECTS, STALE_PATIENTS):
             warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
-    summary = _summary(warehouse, judged)
     return replace(summary, notes=unknown_clinics(warehouse, protocols))
 
 

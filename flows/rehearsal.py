@@ -28,8 +28,8 @@ from protocols.model import Protocol
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a night would do: files to read by feed, files whose bytes are known, notes on what is left aside,
-    feeds and blocked batches to load again, subjects to judge again (None: all there are)."""
+    """What a night would do: files to read by feed, files whose bytes are known, notes on what is
+    left aside, feeds and blocked batches to load again, subjects to judge again (None: all)."""
 
     as_of: str
     publish: str
