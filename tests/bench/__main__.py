@@ -1,112 +1,135 @@
-"""`make bench`: a full night against DuckDB merely loading the same CSVs, in one run.
+"""`make bench`: nights in processes of their own, against others on the same CSVs, in one run.
 
-Writes both raw timings, rows, peak memory and the commit to docs/bench/. Machines are noisy: read
-the ratio.
+The network is written and split; the rivals load the history; then come the full night, one that
+brings nothing, and one that brings about 1 % of the sessions. Writes raw timings, rows, peak memory
+and the commit to docs/bench/. Machines are noisy: read the ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import resource
-import subprocess
+import shutil
+import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import duckdb
+from tests.bench.child import ROOT, python, run
+from tests.bench.contest import Result, same_answer
+from tests.bench.machine import commit, machine, versions
+from tests.bench.nights import imports, nightly
+from tests.bench.prefect_nights import with_prefect
+from tests.bench.rival_nights import rival_nights
+from tests.bench.rivals.environments import versions as versions_of
 
-from checks.contract import contracts
-from flows.demo import write_network
-
-ROOT = Path(__file__).parents[2]
-SESSIONS_PER_PATIENT = 8.6
+TARGETS = {
+    "full_to_bare_load": 6,
+    "late_to_full_start_up_apart": 0.05,
+    "late_share_judged": 0.03,
+    "great_expectations_share": 0.15,
+    "first_line_seconds": 2,
+    "first_stage_seconds": 15,
+    "first_stage_seconds_running_server": 4,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--sessions", type=int, default=100_000)
-    parser.add_argument("--clinics", type=int, default=30)
-    sessions = parser.parse_args().sessions
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        started = time.perf_counter()
-        written = write_network(
-            folder, clinics=parser.parse_args().clinics,
-            patients=round(sessions / SESSIONS_PER_PATIENT), days=120,
-        )  # fmt: skip
-        writing = time.perf_counter() - started
-        rival = bare_load(folder / "landing")
-        first = nightly(folder, written.as_of)
-        second = nightly(folder, written.as_of)
-    found = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
-        "rows": written.rows,
-        "demo_seconds": round(writing, 1),
-        "bare_load": rival,
-        "nightly": first,
-        "second_nightly": second,
-        "ratio": round(first["seconds"] / rival["seconds"], 2),
-    }
-    target = ROOT / "docs" / "bench" / f"nightly-{sessions}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    options = arguments()
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        found = measure(Path(name), options)
+    target = options.out / f"nightly-{options.sessions}.json"
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(target.read_text(encoding="utf-8"))
 
 
-def bare_load(landing: Path) -> dict[str, float]:
-    """Every CSV of a feed into one table of text, in a fresh database on disk."""
-    with tempfile.TemporaryDirectory() as name:
-        started = time.perf_counter()
-        with duckdb.connect(str(Path(name) / "bare.duckdb")) as db:
-            for feed in contracts():
-                files = sorted(str(path) for path in landing.glob(f"*/{feed}_*.csv"))
-                db.execute(
-                    f"CREATE TABLE {feed} AS SELECT * FROM "
-                    "read_csv($files, all_varchar = true, header = true, delim = ',')",
-                    {"files": files},
-                )
-        return {"seconds": round(time.perf_counter() - started, 2)}
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--sessions", type=int, default=100_000)
+    parser.add_argument("--clinics", type=int, default=30)
+    parser.add_argument("--days", type=int, default=120)
+    parser.add_argument("--bring", type=float, default=0.01, help="share of the sessions held back")
+    parser.add_argument("--skip", default="", help="rivals to leave out, separated by commas")
+    parser.add_argument("--no-prefect", action="store_true", help="leave out starts with Prefect")
+    parser.add_argument("--scratch", type=Path, help="where to write the network")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "bench")
+    return parser.parse_args()
 
 
-def nightly(folder: Path, as_of: datetime) -> dict[str, object]:
-    """A night in a process of its own, without Prefect: seconds, seconds per stage, peak memory."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", "nightly", "--plain", "--json", "--as-of",
-         as_of.isoformat(), "--landing", folder / "landing", "--warehouse", folder / "warehouse",
-         "--publish", folder / "published"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The whole run, in the order of the module's first words."""
+    started = datetime.now(UTC)
+    written = json.loads(
+        run(python("tests.bench.network", folder, "--sessions", options.sessions,
+                   "--clinics", options.clinics, "--days", options.days,
+                   "--bring", options.bring)).out
     )  # fmt: skip
-    seconds = time.perf_counter() - started
-    if done.returncode not in (0, 5):
-        raise SystemExit(done.stderr)
-    told = json.loads(done.stdout)
-    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    rivals = rival_nights(folder / "landing", options.skip.split(","))
+    before = written["late"]["history_as_of"]
+    starts = {
+        "version_seconds": _median(lambda: run(python("flows", "--version")).seconds),
+        "imports_seconds": _median(lambda: imports().seconds),
+    }
+    full, nothing = nightly(folder, before), nightly(folder, before)
+    bring(folder / "late", folder / "landing")
+    late = nightly(folder, written["as_of"])
+    prefect = {} if options.no_prefect else with_prefect(folder, written["as_of"])
     return {
-        "seconds": round(seconds, 2),
-        "stages": told["seconds"],
-        "peak_mb": round(peak / 1024),
-        "rows": told["rows"],
-        "batches": told["batches"],
-        "judged": told["judged"],
-        "findings": told["findings"],
+        "measured_at": started.isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions() | {"rivals": _rival_versions(rivals)},
+        **written,
+        "start_up": starts,
+        "rivals": rivals,
+        "same_answer": same_answer(rivals) if any("counts" in r for r in rivals.values()) else {},
+        "full_night": full,
+        "night_with_nothing": nothing,
+        "late_night": late,
+        "prefect": prefect,
+        "ratios": ratios(full, late, rivals, starts["imports_seconds"]),
+        "targets": TARGETS,
     }
 
 
-def commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    return done.stdout.strip()
+def bring(late: Path, landing: Path) -> None:
+    """What was held back is delivered, in files of its own."""
+    for path in sorted(late.glob("*/*")):
+        target = landing / path.parent.name / path.name
+        if target.exists():
+            raise SystemExit(f"{target.name}: was delivered before; the split must name it anew.")
+        shutil.move(path, target)
+
+
+def ratios(
+    full: dict[str, Any], late: dict[str, Any], rivals: dict[str, Result], start_up: float
+) -> dict[str, float]:
+    """Ours by the rival's. Start-up is what an interpreter takes that only imports what a night
+    imports; `stages` counts the stages alone, in which Great Expectations is imported too."""
+    return {
+        **{
+            f"full_to_{name}": round(full["seconds"] / rival["seconds"], 2)
+            for name, rival in rivals.items()
+            if "seconds" in rival
+        },
+        "late_to_full": round(late["seconds"] / full["seconds"], 4),
+        "late_to_full_start_up_apart": round(
+            (late["seconds"] - start_up) / (full["seconds"] - start_up), 4
+        ),
+        "late_to_full_stages": round(late["stage_seconds"] / full["stage_seconds"], 4),
+    }
+
+
+def _median(seconds: Callable[[], float]) -> float:
+    return round(statistics.median(seconds() for _ in range(3)), 2)
+
+
+def _rival_versions(rivals: dict[str, Result]) -> dict[str, dict[str, str]]:
+    names = [name for name in ("pandas", "dbt") if "counts" in rivals.get(name, {})]
+    return {name: versions_of(name) for name in names}
 
 
 if __name__ == "__main__":

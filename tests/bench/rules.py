@@ -20,7 +20,7 @@ from tests.bench.child import ROOT, python, run
 from tests.bench.contest import Result, attempt, merged, repeated, same_answer
 from tests.bench.machine import commit, machine, versions
 from tests.bench.rivals import dbt
-from tests.bench.rivals.environments import NotInstalled, environment
+from tests.bench.rivals.environments import environment
 from tests.bench.rivals.environments import versions as versions_of
 
 VITALS_PER_SESSION, RULES, TARGET = 8, 20, 4
@@ -116,14 +116,8 @@ def _dbt(folder: Path, times: int) -> Result:
 
 
 def _rival_versions(results: dict[str, Result]) -> dict[str, dict[str, str]]:
-    found = {}
-    for name in ("pandas", "dbt"):
-        if "counts" in results.get(name, {}):
-            try:
-                found[name] = versions_of(name)
-            except NotInstalled:
-                continue
-    return found
+    names = [name for name in ("pandas", "dbt") if "counts" in results.get(name, {})]
+    return {name: versions_of(name) for name in names}
 
 
 if __name__ == "__main__":

@@ -11,8 +11,16 @@ from pathlib import Path
 
 from checks.contract import contract, contracts
 
-SQL_TYPES = {"text": "VARCHAR", "time": "TIME", "int": "BIGINT", "number": "DOUBLE",
-             "decimal": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}  # fmt: skip
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "time": "TIME",
+    "int": "BIGINT",
+    "number": "DOUBLE",
+    "decimal": "DOUBLE",
+    "bool": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
 
 
 def delivered(landing: Path) -> dict[str, list[str]]:
