@@ -61,8 +61,8 @@ def _days(db: duckdb.DuckDBPyConnection, landing: Path) -> dict[tuple[str, date]
     counts: dict[tuple[str, date], int] = {}
     for folder in sorted(path for path in landing.iterdir() if list(path.glob("sessions_*.csv"))):
         rows = db.execute(
-            f"SELECT {_date('sessions')} AS at, count(DISTINCT session_id) "
-            f"FROM {_csv(sorted(folder.glob('sessions_*.csv')))} WHERE at IS NOT NULL GROUP BY ALL"
+            f"SELECT {_date('sessions')} AS day, count(DISTINCT session_id) "
+            f"FROM {_csv(sorted(folder.glob('sessions_*.csv')))} WHERE day IS NOT NULL GROUP BY ALL"
         ).fetchall()
         counts |= {(folder.name, at): n for at, n in rows}
     return counts
