@@ -1,4 +1,8 @@
-"""The night as others would write it, over the same CSV files: bare load, SQL, pandas, dbt."""
+"""The night as others would write it, over the same CSV files: bare load, SQL, pandas, dbt.
+
+`seconds` of the first three are their work alone, without the interpreter and its imports, which
+`process_seconds` has; dbt's are those of its command, as Keel's.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from checks.contract import contracts
-from tests.bench.child import python, run
+from tests.bench.child import Ended, python, run
 from tests.bench.contest import Result, attempt
 from tests.bench.rivals import dbt
 from tests.bench.rivals.environments import environment
@@ -34,7 +38,7 @@ def rival_nights(landing: Path, skip: list[str]) -> dict[str, Result]:
 
 def _duckdb(landing: Path, folder: Path) -> Result:
     ended = run(python("tests.bench.rivals.night_duckdb", landing, folder / "sql.duckdb"))
-    return {**ended.told, **json.loads(ended.out)}
+    return _told(ended)
 
 
 def _pandas(landing: Path, folder: Path) -> Result:
@@ -47,7 +51,7 @@ def _pandas(landing: Path, folder: Path) -> Result:
     feeds.write_text(json.dumps(types), encoding="utf-8")
     program = environment("pandas") / "python"
     ended = run([program, "-m", "tests.bench.rivals.night_pandas", landing, feeds])
-    return {**ended.told, **json.loads(ended.out)}
+    return _told(ended)
 
 
 def _dbt(landing: Path, folder: Path) -> Result:
@@ -63,4 +67,13 @@ def _dbt(landing: Path, folder: Path) -> Result:
         "start_up_seconds": round(start_up.seconds, 2),
         "summary": summary[summary.index("PASS=") :],
         **json.loads(counts.out),
+    }
+
+
+def _told(ended: Ended) -> Result:
+    """What a rival of one process tells: its own seconds, beside those of the process."""
+    return {
+        "process_seconds": round(ended.seconds, 2),
+        "peak_mb": ended.peak_mb,
+        **json.loads(ended.out),
     }

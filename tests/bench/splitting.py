@@ -2,8 +2,9 @@
 
 Late are the rows of the last days that hold about the wanted share of the sessions: sessions that
 began (or were booked) on day D or later, rows that belong to such a session, and rows of other
-feeds that happened on D or later. What has no event of its own (patients, clinics, staff, rates,
-medications, waivers) stays. Where one day is already too much, the days' rows are late only at the
+feeds that happened on D or later. What lies ahead of the later night (booked sessions) was known
+before, so it stays, and so does what has no event of its own (patients, clinics, staff, rates,
+medications, waivers). Where one day is already too much, the days' rows are late only at the
 first clinics that together hold the share.
 
 A row is kept exactly once, as it was, but for one thing: where rows are late, the history's
@@ -43,7 +44,7 @@ def split(landing: Path, late: Path, as_of: datetime, share: float = 0.01) -> Sp
     """Move what is late from `landing` to the same folders under `late`, in new files."""
     with duckdb.connect() as db:
         db.execute("SET threads = 2")
-        days = _days(db, landing)
+        days = {key: n for key, n in _days(db, landing).items() if key[1] <= as_of.date()}
         day = _day(days, share)
         clinics = _clinics(days, day, share)
         moved = sum(
@@ -101,25 +102,31 @@ def _split_clinic(
     db.execute(
         "CREATE OR REPLACE TEMP TABLE late_sessions AS SELECT DISTINCT session_id "
         f"FROM {_csv(sorted(folder.glob('sessions_*.csv')))} "
-        f"WHERE {_date('sessions')} >= DATE '{day}'"
+        f"WHERE {_date('sessions')} BETWEEN DATE '{day}' AND DATE '{as_of:%Y-%m-%d}'"
     )
     moved = 0
     for feed, contract in contracts().items():
         files = sorted(folder.glob(f"{feed}_*.csv"))
         if not files or feed in STAYS or contract.event_time is None:
             continue
-        moved += _split_feed(db, feed, files, late / f"{feed}_{as_of:%Y-%m-%d}.csv", day)
+        moved += _split_feed(db, feed, files, late / f"{feed}_{as_of:%Y-%m-%d}.csv", day, as_of)
     return moved
 
 
 def _split_feed(
-    db: duckdb.DuckDBPyConnection, feed: str, files: list[Path], late: Path, day: date
+    db: duckdb.DuckDBPyConnection,
+    feed: str,
+    files: list[Path],
+    late: Path,
+    day: date,
+    as_of: datetime,
 ) -> int:
     """The late rows of a feed's files go to one new file; the files keep the others."""
     morning = f"{datetime.combine(day, MORNING):%Y-%m-%dT%H:%M:%SZ}"
     linked = "session_id" in _header(files[0])
     of_session = "coalesce(session_id IN (FROM late_sessions), false)" if linked else "false"
-    is_late = f"({of_session} OR coalesce({_date(feed)} >= DATE '{day}', false))"
+    days = f"BETWEEN DATE '{day}' AND DATE '{as_of:%Y-%m-%d}'"
+    is_late = f"({of_session} OR coalesce({_date(feed)} {days}, false))"
     db.execute(
         f"CREATE OR REPLACE TEMP TABLE held AS SELECT *, filename AS _file, {is_late} AS _late "
         f"FROM {_csv(files)}"

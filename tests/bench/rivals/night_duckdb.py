@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -14,14 +15,17 @@ from tests.bench.rivals.typed_sql import delivered, source, typed
 
 def main() -> None:
     landing, database = Path(sys.argv[1]), sys.argv[2]
+    feeds = delivered(landing)
+    started = time.perf_counter()
     with duckdb.connect(database) as db:
-        for feed, columns in delivered(landing).items():
+        for feed, columns in feeds.items():
             db.execute(f"CREATE TABLE {feed} AS {typed(feed, columns, source(landing, feed))}")
         db.execute(f"CREATE TABLE met AS {four_conditions('sessions', 'vitals', 'doses')}")
         found = db.execute(counted("met"))
         row = found.fetchone()
         assert row is not None
-        tell(counts=dict(zip([column[0] for column in found.description], row, strict=True)))
+        counts = dict(zip([column[0] for column in found.description], row, strict=True))
+    tell(seconds=round(time.perf_counter() - started, 2), counts=counts)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from tests.bench.rivals.timing import tell
 
 def main() -> None:
     landing, feeds = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text("utf-8"))
+    started = time.perf_counter()
     frames = {feed: read(landing, feed, held) for feed, held in feeds.items()}
     met = four_conditions(frames["sessions"], frames["vitals"], frames["doses"])
-    tell(counts=counts(met))
+    told = counts(met)
+    tell(seconds=round(time.perf_counter() - started, 2), counts=told)
 
 
 def read(landing: Path, feed: str, held: dict[str, Any]) -> pd.DataFrame:
