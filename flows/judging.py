@@ -226,7 +226,7 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
         .join(judgement.subjects, on="subject_no")
         .join(rules, on="rule_no")
         .with_columns(run_id=pl.lit(run.run_id))
-        .drop("subject_no", "rule_no", "program", "local_date")
+        .drop("subject_no", "rule_no", "program", "local_date", "course", "course_started_at")
     )
     _append(warehouse, "marts.subjects", subjects)
     _append(warehouse, "marts.verdicts", verdicts)

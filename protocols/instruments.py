@@ -250,9 +250,9 @@ class Relapse(Fact):
 
 
 class Landmark(Fact):
-    """From when on courses are compared by what they had until then, in local days."""
+    """How many local days after a response courses are compared by what they had until then."""
 
-    after: Duration
+    days: int
 
 
 class Psychotherapy(Fact):

@@ -25,10 +25,10 @@ WARNINGS = {
     "nothing_charted": "there is neither a total nor an item",
     "total_disagrees": "the charted total is not that of the items",
 }
-ADDED = {
-    "scale": pl.String(), "score": pl.Float64(), "prorated": pl.Boolean(), "level": pl.String(),
-    "warning": pl.String(),
-}  # fmt: skip
+
+
+_NO = pl.lit(value=False)
+_NONE = pl.lit(None, pl.String)
 
 
 def scored(outcomes: pl.LazyFrame, scales: tuple[Instrument, ...]) -> pl.LazyFrame:
@@ -42,10 +42,10 @@ def scored(outcomes: pl.LazyFrame, scales: tuple[Instrument, ...]) -> pl.LazyFra
     unknown = ~reduce(or_, [_is(scale) for scale in scales])
     version = pl.col("instrument").is_in(list(versioned & names))
     rest = outcomes.filter(unknown.fill_null(value=True)).with_columns(
-        scale=pl.lit(None, pl.String),
+        scale=_NONE,
         score=pl.lit(None, pl.Float64),
-        prorated=pl.lit(value=False),
-        level=pl.lit(None, pl.String),
+        prorated=_NO,
+        level=_NONE,
         warning=pl.when(version)
         .then(pl.lit("unknown_version"))
         .otherwise(pl.lit("unknown_instrument")),
@@ -68,9 +68,8 @@ def _scored(rows: pl.LazyFrame, scale: Instrument) -> pl.LazyFrame:
     plain: pl.Expr = pl.when(possible).then(charted)
     kept = rows.collect_schema().names()
     if scale.items is None:
-        score, prorated, level = plain, pl.lit(value=False), pl.lit(None, pl.String)
         problems = {"total_out_of_range": ~possible, "nothing_charted": charted.is_null()}
-        return _with(rows, kept, scale, score, prorated, level, problems)
+        return _with(rows, kept, scale, plain, _NO, _NONE, problems)
     rows = _with_items(rows, scale.items)
     made = _from_items(scale.items, scale.scoring)
     wrong = pl.col("_extra") | _impossible(scale.items)
@@ -207,7 +206,7 @@ def _level(scale: Instrument) -> pl.Expr:
         held = scale.suicidality
         return pl.when(pl.col(_name(held.item)) >= held.least).then(pl.lit(held.level))
     if scale.scoring.by != "triage":
-        return pl.lit(None, pl.String)
+        return _NONE
     levels = [
         pl.when(_any_yes(list(level.any_of))).then(pl.lit(level.level))
         for level in scale.scoring.levels
