@@ -246,7 +246,7 @@ def _subject_schema() -> pl.Schema:
             "local_date": pl.Date(),
             "course": pl.Int32(),
             "course_started_at": INSTANT,
-        }  # fmt: skip
+        }
     )
 
 
