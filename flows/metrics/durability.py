@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import polars as pl
 
@@ -98,7 +99,9 @@ def kaplan_meier(days: Sequence[int], relapsed: Sequence[bool]) -> list[dict[str
     events = [day for day, event in zip(days, relapsed, strict=True) if event]
     losses = [day for day, event in zip(days, relapsed, strict=True) if not event]
     curve = ecdf(CensoredData(uncensored=events, right=losses)).sf
-    limits = curve.confidence_interval(CONFIDENCE, method="log-log")
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # it has no limits at 0 and 1, and says so each time
+        limits = curve.confidence_interval(CONFIDENCE, method="log-log")
     points = zip(
         curve.quantiles, curve.probabilities, limits.low.probabilities,
         limits.high.probabilities, strict=True,
