@@ -208,6 +208,12 @@ class Instrument(_Part):
             _check_bands(self.bands.of, self.range)
         return self
 
+    def band(self, total: float, sex: str | None = None) -> str | None:
+        """The name of a total's severity; null where the scale has none, or none for the sex."""
+        held = self.bands.of if self.bands else ()
+        names = [band.name for band in held if band.sex in (None, sex) and band.least <= total]
+        return names[-1] if names else None
+
     def facts(self) -> Mapping[str, Fact]:
         """Every fact by its name in the file."""
         return {
