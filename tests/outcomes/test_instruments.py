@@ -10,6 +10,7 @@ import pytest
 from checks.contract import contracts
 from protocols.errors import ProtocolError
 from protocols.instruments import instruments, read_instruments
+from protocols.load import load_protocol
 from protocols.reference import pages
 
 TEXT = (files("protocols") / "instruments.yaml").read_text(encoding="utf-8")
@@ -57,3 +58,11 @@ def test_a_broken_file_is_refused(old: str, new: str, said: str) -> None:
     with pytest.raises(ProtocolError, match=said) as raised:
         read_instruments(TEXT.replace(old, new, 1))
     assert "instruments.yaml, line" in str(raised.value)
+
+
+def test_a_primary_scale_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    text = (files("protocols") / "library" / "iv-ketamine-depression.yaml").read_text("utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("instrument: PHQ-9", "instrument: PHQ9", 1))
+    with pytest.raises(ProtocolError, match=r"PHQ9 is no scale with totals.*PHQ-9"):
+        load_protocol(path)
