@@ -20,7 +20,7 @@ demo: env
 	$(BIN)/keel demo --dir demo
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: env
 	$(BIN)/python -m pytest -m long

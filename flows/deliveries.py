@@ -47,6 +47,20 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
             _land_foreign(warehouse, batch, run, source.system)
 
 
+def bytes_known(warehouse: Warehouse, delivery: Delivery) -> bool:
+    """Whether a file has the bytes of one that is loaded, at no later time, or was just touched."""
+    with opened(delivery.path) as path:
+        digest = _sha256(path)
+    known = _known(warehouse, delivery.name, digest)
+    if known is not None:
+        return not known[1]
+    about = {
+        "clinic_id": delivery.clinic_id, "feed": delivery.feed, "file_sha256": digest,
+        "name_day": _name_day(delivery.path.name),
+    }  # fmt: skip
+    return _duplicate(warehouse, about) is not None
+
+
 def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     """Write a delivery down again from what its raw file says, as landed and not yet loaded, or
     as withdrawn when it was.

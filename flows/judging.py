@@ -54,7 +54,7 @@ def judge_network(
     counts: list[pl.DataFrame] = []
     judged = 0
     with warehouse.transaction():
-        waived = _waivers(warehouse, run)
+        waived = waivers_in_force(warehouse, run)
         scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS
@@ -76,10 +76,11 @@ def judge_network(
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)
-        remember_scope(warehouse, protocols, run, settings, waived)
+        summary = _summary(warehouse, judged)
+        counted = (summary.judged, summary.skipped)
+        remember_scope(warehouse, protocols, run, settings, waived, counted)
         for table in (STALE_SUBJECTS, STALE_PATIENTS):
             warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
-    summary = _summary(warehouse, judged)
     return replace(summary, notes=unknown_clinics(warehouse, protocols))
 
 
@@ -161,7 +162,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
     _append(warehouse, "marts.protocols", described)
 
 
-def _waivers(warehouse: Warehouse, run: Run) -> pl.DataFrame:
+def waivers_in_force(warehouse: Warehouse, run: Run) -> pl.DataFrame:
     """clinic_id, subject_id, rule_id of waivers that hold on as_of's local day."""
     today = "timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE"
     return fetched(

@@ -33,6 +33,7 @@ def write_manifest(
         "keel_version": __version__,
         "protocols": _protocols(warehouse),
         "derived": _derived(warehouse),
+        "subjects": _subjects(warehouse),
         "rows": dict(sorted(rows.items())),
         "files": {
             path.relative_to(folder).as_posix(): _hash(path, folder, earlier, known)
@@ -49,6 +50,12 @@ def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:
         "SELECT protocol, protocol_version, sha256 FROM marts.protocols ORDER BY ALL"
     ).fetchall()
     return [{"protocol": name, "version": version, "sha256": sha} for name, version, sha in rows]
+
+
+def _subjects(warehouse: Warehouse) -> dict[str, int]:
+    """How many were judged anew and how many left as they were."""
+    row = warehouse.db.execute("SELECT judged, skipped FROM ops.judged").fetchone()
+    return dict(zip(("judged", "skipped"), row or (0, 0), strict=True))
 
 
 def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:

@@ -94,15 +94,17 @@ def remember_scope(
     run: Run,
     settings: Settings,
     waived: pl.DataFrame,
+    counts: tuple[int, int],
 ) -> None:
-    """Write down what the marts now rest on besides deliveries."""
+    """Write down what the marts now rest on besides deliveries; `counts` are the subjects that were
+    judged and those left as they were."""
     db = warehouse.db
     _keep_cutoffs(warehouse, cutoffs(warehouse, run.as_of))
     for table in ("judged", "judged_cutoffs", "judged_waivers"):
         db.execute(f"DELETE FROM ops.{table}")
     db.execute(
-        "INSERT INTO ops.judged VALUES (?, ?, ?)",
-        [run.run_id, run.as_of, circumstances(protocols, settings)],
+        "INSERT INTO ops.judged VALUES (?, ?, ?, ?, ?)",
+        [run.run_id, run.as_of, circumstances(protocols, settings), *counts],
     )
     db.execute("INSERT INTO ops.judged_cutoffs BY NAME FROM new_cutoffs")
     db.execute("DROP TABLE new_cutoffs")

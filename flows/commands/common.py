@@ -54,6 +54,9 @@ Feeds = Annotated[
 Full = Annotated[
     bool, typer.Option("--full", help="Judge everything anew, not only what may have changed")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what a night would do; write nothing")
+]
 FailOn = Annotated[
     str | None,
     typer.Option("--fail-on", help="Exit 6 on a not_met finding of this severity or above"),

@@ -14,6 +14,7 @@ from flows.commands.common import (
     Clinics,
     Config,
     Debug,
+    DryRun,
     Exit,
     FailOn,
     Feeds,
@@ -41,6 +42,7 @@ def nightly(
     as_of: AsOf = None,
     feed: Feeds = None,
     clinic: Clinics = None,
+    dry_run: DryRun = False,
     full: Full = False,
     fail_on: FailOn = None,
     plain: Plain = False,
@@ -62,10 +64,23 @@ def nightly(
             "as_of": moment,
         }
         settings = load_settings(config, overrides)
+        if dry_run:
+            show_rehearsal(settings, feed or [], clinic or [], as_json=as_json, full=full)
+            raise typer.Exit(Exit.DONE)
         code = run_night(
             settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json, full=full
         )
     raise typer.Exit(code)
+
+
+def show_rehearsal(
+    settings: Settings, feeds: list[str], clinics: list[str], *, as_json: bool, full: bool
+) -> None:
+    """Say what a night would do."""
+    from flows.rehearsal import rehearse
+
+    found = rehearse(settings, feeds, clinics, full=full)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.words())
 
 
 def run_night(

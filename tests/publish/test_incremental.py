@@ -77,6 +77,38 @@ def test_what_runs_out_of_time_is_judged_again(first: Nights) -> None:
     ]
 
 
+def test_the_manifest_counts_what_was_judged(first: Nights) -> None:
+    assert first.manifest()["subjects"] == {"judged": 20, "skipped": 0}
+    first.sessions("north/2026-05-31", first.session("s3", patient="p3", dose=100))
+    first.publish()
+    assert first.manifest()["subjects"] == {"judged": 1, "skipped": 19}
+
+
+def test_a_later_session_leaves_the_patients_earlier_ones_alone(first: Nights) -> None:
+    first.sessions("north/2026-05-31", first.session("s21", patient="p3", day="2026-05-31"))
+    _, counts = first.publish()
+    assert (counts.judged, counts.skipped) == (1, 20)
+
+
+def test_a_shift_has_sessions_of_its_time_judged_again(first: Nights) -> None:
+    first.write_protocol("wide.yaml", WIDE)
+    _, counts = first.publish()
+    assert counts.judged == 40
+    row = {"shift_id": "h1", "staff_id": "ann", "started_at": "2026-05-11T08:00"}
+    for clinic in (NORTH, SOUTH):
+        first.rows(f"{clinic}/shifts_1.csv", [{**row, "ended_at": "2026-05-11T16:00"}])
+    first.publish()  # the first delivery of a feed concerns everybody
+    row |= {"shift_id": "h2", "started_at": "2026-05-15T08:00", "ended_at": "2026-05-15T16:00"}
+    first.rows(f"{NORTH}/shifts_2.csv", [row])
+    _, counts = first.publish()
+    assert counts.judged == 2 * 5  # 13 to 17 May, under both protocols
+    first.rows(f"{NORTH}/staff_1.csv", [{"staff_id": "ben", "role": "nurse"}])
+    first.publish()
+    first.rows(f"{NORTH}/staff_2.csv", [{"staff_id": "ann", "role": "nurse"}])
+    _, counts = first.publish()
+    assert counts.judged == 2 * 8  # 10 to 17 May: those around both of her shifts
+
+
 def test_another_protocol_or_full_judges_everything(first: Nights) -> None:
     first.write_protocol("infusions.yaml", INFUSIONS.replace("max: 1.0", "max: 0.4"))
     _, counts = first.publish()
