@@ -1,4 +1,4 @@
-"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole.
+"""Facts to marts: verdicts by the protocols, findings, adherence; what need not be judged stays.
 
 What a run changes of an earlier one's verdicts is kept by `flows.changes`.
 """
