@@ -1,4 +1,4 @@
-"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole.
+"""Facts to marts: verdicts by the protocols, findings, adherence; what need not be judged stays.
 
 What a run changes of an earlier one's verdicts is kept by `flows.changes`.
 """
@@ -13,6 +13,7 @@ import polars as pl
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
 from flows.runs import Run
 from flows.scope import STALE_PATIENTS, Scope, find_scope, remember_scope
@@ -71,6 +72,7 @@ def judge_network(
             _insert(warehouse, judgement, verdicts, run)
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
+        update_outcomes(warehouse, protocols, run)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)
@@ -227,7 +229,7 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
         .join(judgement.subjects, on="subject_no")
         .join(rules, on="rule_no")
         .with_columns(run_id=pl.lit(run.run_id))
-        .drop("subject_no", "rule_no", "program", "local_date")
+        .drop("subject_no", "rule_no", "program", "local_date", "course", "course_started_at")
     )
     _append(warehouse, "marts.subjects", subjects)
     _append(warehouse, "marts.verdicts", verdicts)

@@ -41,11 +41,11 @@ class Judgement:
 
     `subjects`: one row is one judged row under one protocol (`subject_no`, clinic_id,
     subject_kind, subject_id, session_id, patient_id, protocol, protocol_version, program,
-    started_at, local_date). `verdicts`: one row is one rule on one subject (subject_no, rule_no,
-    status, observed). `words`: reason and due_at of those neither met nor excluded. `rules`: what
-    each rule_no is. `governance`: one row is a session that was
-    completed or aborted (clinic_id, session_id, patient_id, program, month, judged, not_dosed,
-    uncovered).
+    started_at, local_date; of sessions also course and course_started_at). `verdicts`: one row is
+    one rule on one subject (subject_no, rule_no, status, observed). `words`: reason and due_at of
+    those neither met nor excluded. `rules`: what each rule_no is. `governance`: one row is a
+    session that was completed or aborted (clinic_id, session_id, patient_id, program, month,
+    judged, not_dosed, uncovered).
     """
 
     subjects: pl.DataFrame
@@ -215,8 +215,13 @@ def _subjects(judged: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     )
     session = pl.col("session_id") if "session_id" in judged.columns else pl.lit(None, pl.String)
     program = pl.col("program") if "program" in judged.columns else pl.lit(None, pl.String)
+    course = {
+        name: pl.col(name) if name in judged.columns else pl.lit(None)
+        for name in ("course", "course_started_at")
+    }
     return judged.select(
         "subject_no", "clinic_id",
+        **course,
         subject_kind=pl.lit(SUBJECT_KINDS[protocol.judges]),
         subject_id=pl.col("_subject"),
         session_id=session,
@@ -234,7 +239,14 @@ def _subject_schema() -> pl.Schema:
              "protocol_version", "program")  # fmt: skip
     texts = {name: pl.String() for name in names}
     return pl.Schema(
-        {"subject_no": pl.UInt32(), **texts, "started_at": INSTANT, "local_date": pl.Date()}
+        {
+            "subject_no": pl.UInt32(),
+            **texts,
+            "started_at": INSTANT,
+            "local_date": pl.Date(),
+            "course": pl.Int32(),
+            "course_started_at": INSTANT,
+        }
     )
 
 
