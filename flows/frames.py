@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from checks.contract import contract, contracts
+from flows.evidence import linked_parts
 from flows.raw import NETWORK
 from flows.settings import Settings
 from flows.sources import identifier
@@ -20,6 +21,7 @@ from protocols.times import INSTANT
 
 BUCKET_SUBJECTS = 125_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
 
 
@@ -64,12 +66,12 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
+    whole = number == 1 and among is None
+    neighbours = {} if whole else _neighbours(warehouse, protocols, settings, among)
     _place_sessions(warehouse, number, among)
 
     def chosen(feed: str, bucket: int) -> str:
-        if number == 1 and among is None:
-            return ""
-        return _in_bucket(feed, bucket, number, among)
+        return "" if whole else _in_bucket(feed, bucket, number, among)
 
     for bucket in range(number):
         frames = {
@@ -80,7 +82,7 @@ def buckets(
             for feed in contracts()
         }  # fmt: skip
         yield Bucket(
-            Facts(frames, held_cutoffs, held_quarantine, as_of),
+            Facts(frames, held_cutoffs, held_quarantine, as_of, neighbours),
             _strangers(warehouse, bucket, number, among),
         )
     warehouse.db.execute("DROP TABLE placed_sessions")
@@ -110,7 +112,7 @@ def _feeds(protocol: Protocol) -> set[str]:
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
     said = rule.model_dump_json(exclude={"id", "title", "note"})
-    words = set(re.findall(r"[A-Za-z_]\w*", said))
+    words = set(_WORD.findall(said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}
     if any("dose" in word for word in words):
@@ -126,17 +128,56 @@ def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFr
     return frame
 
 
-def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> pl.LazyFrame:
+def _neighbours(
+    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, among: str | None
+) -> dict[str, pl.LazyFrame]:
+    """Whole clinics' rows of feeds that rules link by clinic, with the columns that the protocols
+    name; of sessions' doses only those that may be a start.
+    """
+    linked = {
+        part.of
+        for protocol in protocols
+        for rule in protocol.rules
+        for part in linked_parts(protocol, rule)
+        if part.by == "clinic" and part.of not in WHOLE
+    }
+    if not linked:
+        return {}
+    words = set(_WORD.findall("".join(protocol.model_dump_json() for protocol in protocols)))
+    where = f"WHERE f.clinic_id IN (SELECT clinic_id FROM {among})" if among else ""
+    found: dict[str, pl.LazyFrame] = {
+        feed: _frame(warehouse, feed, where, settings, words) for feed in sorted(linked)
+    }
+    if "sessions" in linked:
+        startless = (
+            "SEMI JOIN (FROM facts.sessions WHERE started_at IS NULL) s "
+            "ON s.clinic_id = f.clinic_id AND s.session_id = f.session_id"
+        )
+        found.setdefault(
+            "doses", _frame(warehouse, "doses", f"{startless} {where}", settings, words)
+        )
+    return found
+
+
+def _frame(
+    warehouse: Warehouse, feed: str, where: str, settings: Settings, words: Set[str] | None = None
+) -> pl.LazyFrame:
+    """A feed's rows, of which `words` keep only those columns, ids and times of events."""
     held = contract(feed)
+    always = {held.id_column, held.event_time, "session_id", "patient_id", "status", "program"}
+    kept = [
+        c for c in held.columns
+        if c.name not in ("clinic_id", "deleted")
+        and (words is None or c.name in words or c.name in always)
+    ]  # fmt: skip
     columns = ", ".join(
         f"f.{identifier(c.name)}::DOUBLE AS {identifier(c.name)}"
         if c.type == "decimal"
         else f"f.{identifier(c.name)}"
-        for c in held.columns
-        if c.name not in ("clinic_id", "deleted")
+        for c in kept
     )
     frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f {where}")
-    stamps = [c.name for c in held.columns if c.type == "timestamp"]
+    stamps = [c.name for c in kept if c.type == "timestamp"]
     frame = frame.with_columns(pl.col(stamps).cast(INSTANT))
     if feed == "sessions" and settings.programs:
         frame = frame.with_columns(pl.col("program").replace(settings.programs))

@@ -1,7 +1,7 @@
 """Whose verdicts a row can change: the judged rows in whose rules' windows its event may lie.
 
 A window that hangs on what the judged row's own columns don't say is taken as open: rather judge a
-row too many.
+row too many. A session without a start of its own may begin with any of its doses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from protocols.model import Link as By
 from protocols.scope import PEOPLE
 
 STALE_SUBJECTS = "stale_subjects"
-# A calendar day begins at the clinic's midnight, up to a day from Greenwich's.
+# A calendar day begins at the clinic's midnight, up to a day from Greenwich's, and so does a date.
 _SLACK = "INTERVAL 2 DAY"
+_DAY = "epoch_us({}) // 86400000000"
 _NOT_AFTER_THE_START = ("course_started_at", "previous_started_at")
 
 
@@ -101,7 +102,8 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         "(clinic_id VARCHAR, subject_kind VARCHAR, subject_id VARCHAR)"
     )
     for judges in sorted(set(judged)):
-        _know(warehouse, judges)
+        own = [way for way in ways if way.judges == judges]
+        _know(warehouse, judges, {way.feed for way in own if way.by == "clinic"})
         _add(warehouse, judges, "SELECT clinic_id, key_id FROM reached WHERE feed = $judges")
         _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = 'patients'"))
         _add(warehouse, judges, "SELECT clinic_id, subject_id FROM known "
@@ -112,9 +114,8 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
             _add(warehouse, judges, _joined(_FROM_THEN_ON))
         if judges == "dispenses":
             _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = $judges"))
-        for way in ways:
-            if way.judges == judges:
-                _add(warehouse, judges, _joined(f"r.feed = '{way.feed}' AND {_meets(way)}"))
+        for way in own:
+            _add(warehouse, judges, _reached(way))
         warehouse.db.execute("DROP TABLE known")
 
 
@@ -125,23 +126,33 @@ _FROM_THEN_ON = (
 )
 
 
-def _know(warehouse: Warehouse, judges: Judges) -> None:
-    """`known`: rows that may be judged, of patients and clinics that were reached."""
+def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
+    """`known`: rows that may be judged, of patients that were reached, and of clinics of which a
+    row of the feeds `of_clinic` was, or one that is nobody's.
+    """
     held = contract(judges)
     session = "f.session_id" if "session_id" in held.names else "NULL::VARCHAR"
     times = ", ".join(
-        f"f.{identifier(c.name)}::TIMESTAMPTZ AS {identifier(c.name)}"
+        f"coalesce(f.started_at, d.started_at)::TIMESTAMPTZ AS {identifier(c.name)}"
+        if (judges, c.name) == ("sessions", "started_at")
+        else f"f.{identifier(c.name)}::TIMESTAMPTZ AS {identifier(c.name)}"
         for c in held.columns
         if c.type in ("timestamp", "date")
     )
+    doses = (
+        "LEFT JOIN facts.doses d ON f.started_at IS NULL AND d.clinic_id = f.clinic_id "
+        "AND d.session_id = f.session_id"
+    )
     warehouse.db.execute(
         f"CREATE OR REPLACE TEMP TABLE known AS SELECT f.clinic_id, f.{IDS[judges]} AS subject_id, "
-        f"f.patient_id, {session} AS session_id, {times} FROM facts.{judges} f WHERE "
+        f"f.patient_id, {session} AS session_id, {times} FROM facts.{judges} f "
+        f"{doses if judges == 'sessions' else ''} WHERE "
         "(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) "
         f"OR (f.clinic_id, {session}) IN (SELECT clinic_id, session_id FROM reached) "
         "OR f.clinic_id IN (SELECT clinic_id FROM reached "
-        "WHERE patient_id IS NULL AND session_id IS NULL) "
-        "OR f.clinic_id IN (FROM whole_clinics)"
+        "WHERE list_contains($of_clinic, feed) OR (patient_id IS NULL AND session_id IS NULL)) "
+        "OR f.clinic_id IN (FROM whole_clinics)",
+        {"of_clinic": sorted(of_clinic)},
     )
 
 
@@ -152,23 +163,44 @@ def _joined(on: str) -> str:
     )
 
 
-def _meets(way: Reach) -> str:
-    """Whether a reached row `r` may be one that a judged row `k` looks at."""
+def _reached(way: Reach) -> str:
+    """Judged rows `k` that look at a reached row `r`."""
     same = {
         "session": "r.session_id = k.session_id", "patient": "r.patient_id = k.patient_id",
         "clinic": "true",
     }[way.by]  # fmt: skip
-    limits = [
-        f"r.event_at {sign} {_moment(bound)} {slack}"
-        for sign, bound, slack in ((">=", way.start, f"- {_SLACK}"), ("<=", way.end, f"+ {_SLACK}"))
-        if bound is not None
-    ]
-    if not limits:
-        return same
-    # A session without a start of its own may begin with its first dose.
-    anchors = {bound.anchor for bound in (way.start, way.end) if bound is not None}
-    unknown = str(way.judges == "sessions" and "started_at" in anchors).lower()
-    return f"{same} AND (NOT r.timed OR coalesce({' AND '.join(limits)}, {unknown}))"
+    feed = f"r.feed = '{way.feed}'"
+    start, end = _limit(way, way.start, "-"), _limit(way, way.end, "+")
+    if start is None and end is None:
+        return _joined(f"{feed} AND {same}")
+    if way.by == "clinic" and start is not None and end is not None:
+        return f"{_joined(f'{feed} AND NOT r.timed')} UNION {_of_the_same_day(feed, start, end)}"
+    after = "true" if start is None else f"r.event_at >= {start}"
+    before = "true" if end is None else f"r.event_at <= {end}"
+    return _joined(f"{feed} AND {same} AND (NOT r.timed OR coalesce({after} AND {before}, false))")
+
+
+def _of_the_same_day(feed: str, start: str, end: str) -> str:
+    """A clinic's rows meet by days: all pairs would be the square of a night's."""
+    return (
+        "SELECT DISTINCT k.clinic_id, k.subject_id FROM (SELECT clinic_id, subject_id, "
+        f"{start} AS opens, {end} AS closes, "
+        f"unnest(range({_DAY.format('opens')}, {_DAY.format('closes')} + 1)) AS day "
+        "FROM known k) k JOIN (SELECT DISTINCT clinic_id, event_at, "
+        f"{_DAY.format('event_at')} AS day FROM reached r WHERE {feed} AND timed) r "
+        "ON r.clinic_id = k.clinic_id AND r.day = k.day AND r.event_at BETWEEN opens AND closes"
+    )
+
+
+def _limit(way: Reach, bound: Bound | None, to: str) -> str | None:
+    if bound is None:
+        return None
+    return f"{_moment(bound)}{_slack(way.judges, bound, to)}"
+
+
+def _slack(judges: Judges, bound: Bound, to: str) -> str:
+    exact = contract(judges).column(bound.anchor).type == "timestamp"
+    return "" if exact and bound.step.calendar_days is None else f" {to} {_SLACK}"
 
 
 def _moment(bound: Bound) -> str:

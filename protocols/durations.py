@@ -81,6 +81,11 @@ class Span:
     start: Bound | None
     end: Bound | None
 
+    @property
+    def closed(self) -> bool:
+        """Whether both ends are bounded."""
+        return self.start is not None and self.end is not None
+
 
 def parse_window(value: Any) -> Span:
     """`[anchor - 30m, anchor + 2h]`; either may be null; ValueError otherwise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -35,12 +35,22 @@ def empty_frame(feed: str) -> pl.LazyFrame:
 @dataclass(frozen=True)
 class Facts:
     """Rows in force of every feed; `cutoffs` is clinic_id, feed, cutoff (no row = the clinic never
-    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id."""
+    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id.
+
+    Where `frames` hold some patients only, `neighbours` holds those feeds of whole clinics that
+    rules linked by clinic look at.
+    """
 
     frames: Mapping[str, pl.LazyFrame]
     cutoffs: pl.DataFrame
     quarantined: pl.DataFrame
     as_of: datetime
+    neighbours: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+
+    @cached_property
+    def of_whole_clinics(self) -> Facts:
+        """What a rule linked by clinic looks at."""
+        return replace(self, frames={**self.frames, **self.neighbours}, neighbours={})
 
     @cached_property
     def zones(self) -> pl.DataFrame:

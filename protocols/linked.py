@@ -18,6 +18,7 @@ from protocols.expressions import Expression, Type, compile_expression
 from protocols.facts import Facts
 from protocols.judged import IDS, with_items
 from protocols.model import Judges, Link
+from protocols.near import near
 from protocols.scope import feed_columns, linked_columns
 from protocols.times import INSTANT, midnight, window_end, window_start
 
@@ -116,13 +117,18 @@ class Gatherer:
             pl.col("_subject"),
         )
         feed_rows = self._feed_rows(feed, by, names, keys)
-        joined = feed_rows.join(left, on=keys, how="inner")
+        windows = [(f"{part.name}.start", f"{part.name}.end") for part in parts]
+        if by == "clinic" and all(part.window and part.window.closed for part in parts):
+            joined = near(feed_rows, left, windows)
+        else:
+            joined = feed_rows.join(left, on=keys, how="inner")
         if feed == self.judges and feed in ("sessions", "dispenses"):
             joined = joined.filter(pl.col(IDS[feed]) != pl.col("_subject"))
         return joined.sort("_idx", "_at", "_id")
 
     def _feed_rows(self, feed: str, by: Link, names: set[str], keys: list[str]) -> pl.LazyFrame:
-        rows = self.facts.evidence(feed).filter(pl.col("_at").is_not_null())
+        facts = self.facts.of_whole_clinics if by == "clinic" else self.facts
+        rows = facts.evidence(feed).filter(pl.col("_at").is_not_null())
         if feed == "sessions":
             rows = rows.filter(pl.col("status") == "completed").with_columns(started_at="_at")
         if feed == "vitals" and by == "patient":

@@ -101,12 +101,42 @@ def test_a_shift_has_sessions_of_its_time_judged_again(first: Nights) -> None:
     row |= {"shift_id": "h2", "started_at": "2026-05-15T08:00", "ended_at": "2026-05-15T16:00"}
     first.rows(f"{NORTH}/shifts_2.csv", [row])
     _, counts = first.publish()
-    assert counts.judged == 2 * 5  # 13 to 17 May, under both protocols
+    assert counts.judged == 2 * 1  # of 15 May, under both protocols
     first.rows(f"{NORTH}/staff_1.csv", [{"staff_id": "ben", "role": "nurse"}])
     first.publish()
     first.rows(f"{NORTH}/staff_2.csv", [{"staff_id": "ann", "role": "nurse"}])
     _, counts = first.publish()
-    assert counts.judged == 2 * 8  # 10 to 17 May: those around both of her shifts
+    assert counts.judged == 2 * 2  # of 11 and 15 May: those within both of her shifts
+
+
+def test_a_session_without_a_start_is_reached_where_its_first_dose_lies(first: Nights) -> None:
+    first.write_protocol("wide.yaml", WIDE)
+    first.sessions("north/2026-05-31", first.session("s5", patient="p5", day="2026-05-15",
+                                                     started_at="", dose=40))  # fmt: skip
+    first.sessions("north/2026-05-31b", first.session("booked", patient="p6", dose=None,
+                                                      started_at="", status="no_show"))  # fmt: skip
+    first.rows("north/shifts_0.csv", [])
+    first.publish()
+    row = {"shift_id": "h1", "staff_id": "ann", "started_at": "2026-05-15T08:00"}
+    first.rows("north/shifts_1.csv", [{**row, "ended_at": "2026-05-15T16:00"}])
+    _, counts = first.publish()
+    assert counts.judged == 2 * 1
+
+
+def test_a_session_judged_alone_still_sees_the_clinics_others(first: Nights) -> None:
+    first.write_protocol("wide.yaml", WIDE)
+    alone = "SELECT status FROM marts.findings WHERE rule_id = 'alone' AND subject_id = 's3'"
+    first.publish()
+    assert first.read(alone) == []
+    day = "2026-05-13"
+    first.sessions("north/2026-05-31", first.session("other", patient="p9", day=day, started_at="",
+                                                     minutes=20))  # fmt: skip
+    first.publish()
+    assert first.read(alone) == [("not_met",)]
+    first.sessions("north/2026-06-01", first.session("s3", patient="p3", day=day, dose=39))
+    _, counts = first.publish()
+    assert counts.judged < 20
+    assert first.read(alone) == [("not_met",)]
 
 
 def test_another_protocol_or_full_judges_everything(first: Nights) -> None:
