@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from checks.contract import contracts
@@ -18,11 +18,13 @@ from tests.bench.rivals import dbt
 from tests.bench.rivals.environments import environment
 
 
-def rival_nights(landing: Path, skip: list[str]) -> dict[str, Result]:
+def rival_nights(
+    landing: Path, *, only: Sequence[str] = (), skip: Sequence[str] = ()
+) -> dict[str, Result]:
     """By rival: seconds, peak memory, counts; or why it did not run."""
     contenders: dict[str, Callable[[Path], Result]] = {
-        "bare_load": lambda folder: (
-            run(python("tests.bench.bare_load", landing, folder / "bare.duckdb")).told
+        "bare_load": lambda folder: _told(
+            run(python("tests.bench.bare_load", landing, folder / "bare.duckdb"))
         ),
         "duckdb": lambda folder: _duckdb(landing, folder),
         "pandas": lambda folder: _pandas(landing, folder),
@@ -30,7 +32,7 @@ def rival_nights(landing: Path, skip: list[str]) -> dict[str, Result]:
     }
     found = {}
     for name, measure in contenders.items():
-        if name not in skip:
+        if name in (only or contenders) and name not in skip:
             with tempfile.TemporaryDirectory() as folder:
                 found[name] = attempt(lambda: measure(Path(folder)))  # noqa: B023
     return found
