@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SIZES ?= 10000 100000
 
 .PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
-.PHONY: lock clean
+.PHONY: bench-profile lock clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -56,10 +57,17 @@ docs: env
 	$(BIN)/python -m protocols.reference docs/reference
 
 bench: env
-	$(BIN)/python -m tests.bench
+	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n \
+		&& $(BIN)/python -m tests.bench --sessions $$n || exit 1; done
+	$(BIN)/python -m tests.bench.page
+
+bench-profile: env
+	$(BIN)/python -m tests.bench.profiled
+	$(BIN)/python -m tests.bench.page
 
 bench-rules: env
 	$(BIN)/python -m tests.bench.rules
+	$(BIN)/python -m tests.bench.page
 
 lock:
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -43,10 +43,14 @@ def nightly(folder: Path, as_of: str) -> dict[str, object]:
 
 def command(folder: Path, as_of: str, *more: str, env: Mapping[str, str] | None = None) -> Ended:
     """`keel nightly` as a person would run it."""
-    return run(
-        python("flows", "nightly", "--json", "--as-of", as_of, "--landing", folder / "landing",
-               "--warehouse", folder / "warehouse", "--publish", folder / "published", *more),
-        env=env, allowed=(DONE, BLOCKED),
+    return run(arguments(folder, as_of, *more), env=env, allowed=(DONE, BLOCKED))
+
+
+def arguments(folder: Path, as_of: str, *more: str) -> list[str]:
+    """The command of a night over `folder/landing`."""
+    return python(
+        "flows", "nightly", "--json", "--as-of", as_of, "--landing", folder / "landing",
+        "--warehouse", folder / "warehouse", "--publish", folder / "published", *more,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Rivals that are no dependency of Keel: each in a virtual environment that the bench makes.
+"""Programs that are no dependency of Keel: each in a virtual environment that the bench makes.
 
 They are kept in `.bench/`, so that only the first run installs. What cannot be installed is left
 out of the comparison, and the JSON says why.
@@ -18,6 +18,7 @@ from tests.bench.child import ROOT
 PACKAGES = {
     "pandas": ("pandas>=2.2", "pyarrow>=20"),
     "dbt": ("dbt-duckdb", "dbt-core<1.12", "duckdb==2.0.*"),
+    "py-spy": ("py-spy",),
 }
 SHOWN = re.compile(r"^(pandas|numpy|pyarrow|dbt-core|dbt-duckdb|duckdb)$")
 
