@@ -1,5 +1,7 @@
 """A command in a process of its own: its seconds, its peak memory, when its lines came.
 
+Seconds of the processor stand beside those of the clock: others on the machine move them less.
+
 `os.wait4` gives the peak of this child alone; `RUSAGE_CHILDREN` would give the largest of all so
 far. A child starts with its parent's peak as its own (Linux carries it over `exec`), so the bench
 itself stays small: whatever needs memory, writing the network too, is a child.
@@ -26,6 +28,7 @@ class Ended:
 
     code: int
     seconds: float
+    cpu_seconds: float
     peak_mb: int
     out: str
     lines: list[tuple[float, str]] = field(default_factory=list)
@@ -33,7 +36,11 @@ class Ended:
     @property
     def told(self) -> dict[str, float]:
         """What every figure is given with."""
-        return {"seconds": round(self.seconds, 2), "peak_mb": self.peak_mb}
+        return {
+            "seconds": round(self.seconds, 2),
+            "cpu_seconds": round(self.cpu_seconds, 2),
+            "peak_mb": self.peak_mb,
+        }
 
     def first(self, ending: str = "") -> float | None:
         """Seconds from the command to the first line of stderr that ends so."""
@@ -75,7 +82,9 @@ def run(
     child.returncode = os.waitstatus_to_exitcode(status)
     for reader in readers:
         reader.join()
-    ended = Ended(child.returncode, seconds, usage.ru_maxrss // 1024, "".join(out), lines)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    peak_mb = usage.ru_maxrss // 1024
+    ended = Ended(child.returncode, seconds, cpu_seconds, peak_mb, "".join(out), lines)
     if ended.code not in allowed:
         words = "\n".join(line for _, line in lines[-30:])
         raise SystemExit(f"{' '.join(map(str, command))}: exit {ended.code}\n{ended.out}\n{words}")

@@ -33,6 +33,7 @@ def repeated(ended: Ended) -> Result:
     told = json.loads(ended.out)
     return {
         "seconds": told["seconds"],
+        "cpu_seconds": told["cpu_seconds"],
         "median_seconds": round(statistics.median(told["seconds"]), 3),
         "peak_mb": ended.peak_mb,
         "counts": told["counts"],
@@ -44,9 +45,11 @@ def merged(rounds: list[Result]) -> Result:
     if any("not_run" in each for each in rounds):
         return next(each for each in rounds if "not_run" in each)
     seconds = [second for each in rounds for second in each["seconds"]]
+    cpu_seconds = [second for each in rounds for second in each["cpu_seconds"]]
     return {
         **rounds[0],
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "median_seconds": round(statistics.median(seconds), 3),
         "peak_mb": max(each["peak_mb"] for each in rounds),
     }

@@ -76,6 +76,7 @@ def _told(ended: Ended) -> Result:
     """What a rival of one process tells: its own seconds, beside those of the process."""
     return {
         "process_seconds": round(ended.seconds, 2),
+        "cpu_seconds": round(ended.cpu_seconds, 2),
         "peak_mb": ended.peak_mb,
         **json.loads(ended.out),
     }

@@ -71,6 +71,9 @@ def report(results: dict[str, Result], sessions: int) -> dict[str, object]:
         "same_answer": same_answer(results),
         "contenders": results,
         "ratio": round(ours["median_seconds"] / hand["median_seconds"], 2),
+        "cpu_ratio": round(
+            statistics.median(ours["cpu_seconds"]) / statistics.median(hand["cpu_seconds"]), 2
+        ),
         "target_ratio": TARGET,
     }
 
@@ -108,6 +111,7 @@ def _dbt(folder: Path, times: int) -> Result:
     seconds = [round(each.seconds, 3) for each in runs]
     return {
         "seconds": seconds,
+        "cpu_seconds": [round(each.cpu_seconds, 3) for each in runs],
         "median_seconds": round(statistics.median(seconds), 3),
         "start_up_seconds": round(start_up.seconds, 2),
         "peak_mb": max(each.peak_mb for each in runs),
