@@ -97,6 +97,8 @@ def judge(
             governed.append(_governance(rows))
         everything = rows.filter(pl.col("_version").is_not_null())
         rows = _with_wanted(rows, SUBJECT_KINDS[versions[0].judges], only)
+        if only is not None and not rows["_wanted"].any():
+            continue
         for at, protocol in enumerate(versions):
             judged = _featured(rows, everything, at, protocol, facts)
             judged = judged.with_columns(
@@ -343,6 +345,8 @@ def _with_quarantine(judged: pl.DataFrame, outcome: Outcome, facts: Facts) -> pl
         .unique()
         .with_columns(_lost=pl.lit(value=True))
     )
+    if lost.is_empty():
+        return judged.with_columns(_lost=pl.lit(value=False))
     return judged.join(lost, on=["clinic_id", key], how="left", maintain_order="left").with_columns(
         pl.col("_lost").fill_null(value=False)
     )

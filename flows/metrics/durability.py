@@ -6,6 +6,8 @@ none is censored at its last score while it was treated (up to its last start + 
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -107,27 +109,22 @@ def kaplan_meier(days: Sequence[int], relapsed: Sequence[bool]) -> list[dict[str
         limits.high.probabilities, strict=True,
     )  # fmt: skip
     found = {int(day): (float(s), float(low), float(high)) for day, s, low, high in points}
+    ordered, relapses, lost = sorted(days), Counter(events), Counter(losses)
     return [
-        _point(day, days, events, losses, *found.get(day, (1.0, 1.0, 1.0)))
+        {
+            "day": day,
+            "at_risk": len(ordered) - bisect_left(ordered, day),
+            "relapsed": relapses[day],
+            "censored": lost[day],
+            **_survival(*found.get(day, (1.0, 1.0, 1.0))),
+        }
         for day in sorted({0, *found})
     ]
 
 
-def _point(
-    day: int,
-    days: Sequence[int],
-    events: Sequence[int],
-    losses: Sequence[int],
-    survival: float,
-    low: float,
-    high: float,
-) -> dict[str, Any]:
+def _survival(survival: float, low: float, high: float) -> dict[str, float | None]:
     sure = 0 < survival < 1
     return {
-        "day": day,
-        "at_risk": sum(other >= day for other in days),
-        "relapsed": events.count(day),
-        "censored": losses.count(day),
         "survival": survival,
         "survival_low": low if sure else None,
         "survival_high": high if sure else None,

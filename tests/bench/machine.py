@@ -30,11 +30,16 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit, marked when the tree is not that commit's."""
+    """The commit, marked when the tree is not that commit's; figures and pages don't count."""
+    named = _git("describe", "--always", "--exclude=*")
+    changed = _git("status", "--porcelain", "--", ".", ":!docs")
+    return f"{named}-dirty" if changed else named
+
+
+def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=ROOT, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()
 
 
