@@ -139,21 +139,27 @@ def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
         for c in held.columns
         if c.type in ("timestamp", "date")
     )
-    doses = (
-        "LEFT JOIN facts.doses d ON f.started_at IS NULL AND d.clinic_id = f.clinic_id "
-        "AND d.session_id = f.session_id"
-    )
+    key = IDS[judges]
+    mine = f"SELECT f.clinic_id, f.{key} FROM facts.{judges} f WHERE"
     warehouse.db.execute(
-        f"CREATE OR REPLACE TEMP TABLE known AS SELECT f.clinic_id, f.{IDS[judges]} AS subject_id, "
-        f"f.patient_id, {session} AS session_id, {times} FROM facts.{judges} f "
-        f"{doses if judges == 'sessions' else ''} WHERE "
-        "(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) "
-        f"OR (f.clinic_id, {session}) IN (SELECT clinic_id, session_id FROM reached) "
-        "OR f.clinic_id IN (SELECT clinic_id FROM reached "
-        "WHERE list_contains($of_clinic, feed) OR (patient_id IS NULL AND session_id IS NULL)) "
-        "OR f.clinic_id IN (FROM whole_clinics)",
+        f"CREATE OR REPLACE TEMP TABLE known AS WITH chosen AS ({mine} (f.clinic_id, f.patient_id) "
+        f"IN (SELECT clinic_id, patient_id FROM reached) UNION {mine} (f.clinic_id, {session}) "
+        f"IN (SELECT clinic_id, session_id FROM reached) UNION {mine} f.clinic_id "
+        "IN (SELECT clinic_id FROM reached WHERE list_contains($of_clinic, feed) "
+        "OR (patient_id IS NULL AND session_id IS NULL) UNION FROM whole_clinics)) "
+        f"SELECT f.clinic_id, f.{key} AS subject_id, f.patient_id, {session} AS session_id, "
+        f"{times} FROM facts.{judges} f "
+        f"SEMI JOIN chosen c ON c.clinic_id = f.clinic_id AND c.{key} = f.{key} "
+        f"{_STARTS if judges == 'sessions' else ''}",
         {"of_clinic": sorted(of_clinic)},
     )
+
+
+_STARTS = (
+    "LEFT JOIN (SELECT clinic_id, session_id, started_at FROM facts.doses SEMI JOIN "
+    "(FROM facts.sessions WHERE started_at IS NULL) USING (clinic_id, session_id)) d "
+    "ON d.clinic_id = f.clinic_id AND d.session_id = f.session_id"
+)
 
 
 def _joined(on: str) -> str:
