@@ -19,7 +19,7 @@ from protocols.facts import Facts, empty_frame
 from protocols.model import Protocol, Rule
 from protocols.times import INSTANT
 
-BUCKET_SUBJECTS = 125_000
+BUCKET_SUBJECTS = 60_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")

@@ -141,12 +141,25 @@ def crowd(nights: Nights, number: int) -> None:
     )  # fmt: skip
 
 
+ALONE = """\
+protocol: alone
+version: 1.0.0
+title: Looks at other patients of the clinic
+effective: {from: 2020-01-01}
+rules:
+  - {id: alone, title: Alone, kind: occurrence, severity: minor, tier: T4, of: sessions,
+     link: clinic, window: [started_at - 5d, started_at + 5d], at_most: 0}
+"""
+
+
 def test_buckets_change_nothing(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(nights, 12)
+    nights.write_protocol("alone.yaml", ALONE)
     nights.publish()
     marts, verdicts = nights.marts(), nights.verdicts()
     assert len(marts["findings"]) > 10
     assert any(row[2] == "outcome" for row in marts["findings"])
+    assert any("alone" in row for row in marts["findings"])
     seen: list[tuple[int, int]] = []
     judge = flows.judging.judge
     monkeypatch.setattr(
