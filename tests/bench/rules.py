@@ -48,7 +48,8 @@ rules:
   - {id: two-hours, title: Vital signs at two hours, kind: occurrence, severity: major, tier: T4,
      of: vitals, window: [started_at + 115m, started_at + 125m]}
   - {id: heart-rate-130, title: No heart rate above 130, kind: occurrence, severity: major,
-     tier: T4, of: vitals, window: [started_at, started_at + 2h], where: heart_rate_bpm > 130, at_most: 0}
+     tier: T4, of: vitals, window: [started_at, started_at + 2h], where: heart_rate_bpm > 130,
+     at_most: 0}
   - {id: pressure, title: No systolic pressure above 200, kind: occurrence, severity: critical,
      tier: T4, of: vitals, window: [started_at, started_at + 2h], where: systolic_mmhg > 200,
      at_most: 0}
