@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import polars as pl
 from flows.demo.calendar import LAST_DAY, Clinic, end_of_last_day, network_clinics
 from flows.demo.care import treat
 from flows.demo.follow_up import follow
+from flows.demo.lapses import plant
 from flows.demo.money import bill, rates
-from flows.demo.people import Care, admit
-from flows.demo.plants import Planting, Truth, plant
+from flows.demo.people import Care, admit, employ
+from flows.demo.plants import Planting, Truth
 from flows.demo.risks import plant_risks, share_persons
 from flows.demo.site import clinic_rows, hour_rows
 from flows.demo.supply import supply
@@ -75,18 +76,22 @@ def write_network(
     landing.mkdir(parents=True)
     (folder / MARKER).write_text("This folder is Keel's demo, and is written anew by it.\n")
     made = network_clinics(clinics)
-    rows = _write_network_files(landing, made, file_format)
+    rows: dict[str, int] = {}
+    chairs = [clinic.chairs for clinic in made]
     truths: list[Truth] = []
     neighbour: Care | None = None
     for at, clinic in enumerate(made):
         share = patients // clinics + (at < patients % clinics)
         if share == 0:
             continue
-        care = Care(clinic, days, np.random.default_rng([seed, at]))
+        restless = (0, 0) if clean else (max(1, share // 40), share // 40)
+        care = Care(clinic, days, np.random.default_rng([seed, at]), *restless)
         planting = _lived(care, share, neighbour, clean=clean)
+        chairs[at] = care.chairs
         rows = _added(rows, _deliver(landing, care, planting, file_format))
         truths += planting.truth
         neighbour = care
+    rows = _write_network_files(landing, made, chairs, file_format) | rows
     if truth:
         _write_truth(folder / "truth.csv", truths)
     return DemoSummary(end_of_last_day(), rows, len(truths))
@@ -94,12 +99,12 @@ def write_network(
 
 def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) -> Planting:
     """All that happened at one clinic, and what was planted."""
-    hurried = 0 if clean else max(1, patients // 40)
-    admit(care, patients, hurried)
-    treat(care, hurried)
+    admit(care, patients)
+    treat(care)
+    employ(care)
     follow(care)
     latest = np.datetime64(LAST_DAY) - NIGHTS - 1
-    planting = Planting(care) if clean else plant(care, hurried, latest=latest)
+    planting = Planting(care) if clean else plant(care, latest=latest)
     supply(care)
     bill(care)
     if not clean:
@@ -113,9 +118,11 @@ def _added(rows: dict[str, int], more: dict[str, int]) -> dict[str, int]:
     return {feed: rows.get(feed, 0) + more.get(feed, 0) for feed in [*rows, *more]}
 
 
-def _write_network_files(landing: Path, clinics: list[Clinic], file_format: str) -> dict[str, int]:
+def _write_network_files(
+    landing: Path, clinics: list[Clinic], chairs: list[int], file_format: str
+) -> dict[str, int]:
     day = LAST_DAY - timedelta(days=NIGHTS)
-    frames = {"clinics": clinic_rows(clinics), "hours": hour_rows(), "rates": rates()}
+    frames = {"clinics": clinic_rows(clinics, chairs), "hours": hour_rows(), "rates": rates()}
     for feed, frame in frames.items():
         frame = frame.with_columns(extracted_at=pl.lit(_extracted(day)))
         _write(frame, landing / "_network", f"{feed}_{day}", file_format)
@@ -241,4 +248,4 @@ def _write_truth(path: Path, truths: list[Truth]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Truth)])
         writer.writeheader()
-        writer.writerows(asdict(truth) for truth in truths)
+        writer.writerows(vars(truth) for truth in truths)

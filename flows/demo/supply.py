@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from flows.demo.calendar import LAST_DAY
-from flows.demo.care import DEVICE_MG
 from flows.demo.follow_up import fills
 from flows.demo.people import (
     CLOSES_MINUTE,
@@ -20,6 +19,7 @@ from flows.demo.people import (
     PRESCRIBERS,
     Care,
 )
+from flows.demo.programs import DEVICE_MG
 from flows.demo.tables import Column, Table, numbers, rows_of, size, stacked
 
 LOT_DAYS = 30
