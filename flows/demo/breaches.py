@@ -4,420 +4,193 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.demo.people import PHARMACIST, THERAPIST, Care
-from flows.demo.plants import Picked, Plant, Planting, given, leave_out, neighbours, readings
-from flows.demo.programs import DEVICE_MG, EMERGENCY, ESKETAMINE, IV, KAP, MDSI
-from flows.demo.tables import Column
-
-NOT_MET, NOT_EVALUABLE = "not_met", "not_evaluable"
-_SITE, _REPEATED = "staff-and-site", "repeated-use"
-
-
-def _dosed(care: Care, picked: Picked, factor: float) -> None:
-    doses = care.tables["doses"]
-    amount = (doses["amount_mg"][picked] * factor).round(1)
-    doses["amount_mg"][picked] = amount
-    doses["opened_mg"][picked] = np.ceil(amount / 100) * 100
-    doses["wasted_mg"][picked] = (doses["opened_mg"][picked] - amount).round(1)
-
-
-def _triple_dose(care: Care, picked: Picked) -> None:
-    _dosed(care, picked, 3)
-
-
-def _higher_dose(care: Care, picked: Picked) -> None:
-    _dosed(care, picked, 1.8)
-
-
-def _tenth_of_dose(care: Care, picked: Picked) -> None:
-    _dosed(care, picked, 0.1)
-
-
-def _first_dose_raised(care: Care, picked: Picked) -> None:
-    _dosed(care, picked, 1.3)
-
-
-def _devices(care: Care, picked: Picked, count: int) -> None:
-    sessions, doses = care.tables["sessions"], care.tables["doses"]
-    sessions["devices"][picked] = count
-    doses["devices"][picked] = count
-    for column in ("amount_mg", "opened_mg"):
-        doses[column][picked] = count * DEVICE_MG
-    end = sessions["started_at"][picked] + np.timedelta64(5 * (count - 1), "m")
-    sessions["ended_at"][picked] = end
-    doses["ended_at"][picked] = end
-
-
-def _two_devices(care: Care, picked: Picked) -> None:
-    _devices(care, picked, 2)
-
-
-def _three_devices(care: Care, picked: Picked) -> None:
-    _devices(care, picked, 3)
-    # Those who watch longer, so that this is all that is wrong.
-    _watched(care, picked, 140)
-
-
-def _four_devices(care: Care, picked: Picked) -> None:
-    _devices(care, picked, 4)
-    _watched(care, picked, 145)
-
-
-def _watched(care: Care, picked: Picked, minutes: int) -> None:
-    sessions = care.tables["sessions"]
-    over = sessions["started_at"][picked] + np.timedelta64(minutes, "m")
-    sessions["monitoring_ended_at"][picked] = over
-    sessions["ready_at"][picked] = over + np.timedelta64(2, "m")
-    sessions["discharged_at"][picked] = over + np.timedelta64(4, "m")
-    sessions["rems_form_minutes"][picked] = minutes
-    care.tables["vitals"]["measured_at"][readings(care, picked, 7)] = over
-
-
-def _short_watch(care: Care, picked: Picked) -> None:
-    sessions = care.tables["sessions"]
-    over = sessions["started_at"][picked] + np.timedelta64(108, "m")
-    sessions["monitoring_ended_at"][picked] = over
-
-
-def _no_weight(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["weight_kg"][picked] = np.nan
-
-
-def _hasty_infusion(care: Care, picked: Picked) -> None:
-    end = care.tables["sessions"]["started_at"][picked] + np.timedelta64(20, "m")
-    care.tables["sessions"]["ended_at"][picked] = end
-    care.tables["doses"]["ended_at"][picked] = end
-
-
-def _no_end(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["ended_at"][picked] = np.datetime64("NaT")
-
-
-def _no_baseline(care: Care, picked: Picked) -> None:
-    leave_out(care, "vitals", readings(care, picked, 0))
-
-
-def _gap_during(care: Care, picked: Picked) -> None:
-    leave_out(care, "vitals", readings(care, picked, 1, 2))
-
-
-def _gap_after(care: Care, picked: Picked) -> None:
-    leave_out(care, "vitals", readings(care, picked, 4, 5))
-
-
-def _gap_at_40(care: Care, picked: Picked) -> None:
-    leave_out(care, "vitals", readings(care, picked, 3))
-
-
-def _gap_after_injection(care: Care, picked: Picked) -> None:
-    leave_out(care, "vitals", readings(care, picked, 3, 4))
-
-
-def _read(care: Care, picked: Picked, reading: int, column: str, value: float) -> None:
-    care.tables["vitals"][column][readings(care, picked, reading)] = value
-
-
-def _high_pressure(care: Care, picked: Picked) -> None:
-    _read(care, picked, 0, "systolic_mmhg", 192)
-
-
-def _high_pressure_at_injection(care: Care, picked: Picked) -> None:
-    _read(care, picked, 1, "systolic_mmhg", 192)
-
-
-def _high_pressure_after(care: Care, picked: Picked) -> None:
-    _read(care, picked, 5, "systolic_mmhg", 188)
-
-
-def _rise_at_the_end(care: Care, picked: Picked, before: int = 0) -> None:
-    vitals = care.tables["vitals"]
-    start = vitals["systolic_mmhg"][readings(care, picked, before)]
-    vitals["systolic_mmhg"][readings(care, picked, 7)] = start + 42
-
-
-def _rise_after_injection(care: Care, picked: Picked) -> None:
-    _rise_at_the_end(care, picked, 1)
-
-
-def _low_saturation(care: Care, picked: Picked) -> None:
-    _read(care, picked, 2, "spo2_pct", 86)
-
-
-def _fast_heart(care: Care, picked: Picked) -> None:
-    _read(care, picked, 3, "heart_rate_bpm", 138)
-
-
-def _slow_breath(care: Care, picked: Picked) -> None:
-    _read(care, picked, 3, "respiratory_rate_bpm", 6)
-
-
-def _deep_sedation(care: Care, picked: Picked) -> None:
-    _read(care, picked, 3, "sedation_moaas", 2)
-
-
-def _still_sedated(care: Care, picked: Picked) -> None:
-    _read(care, picked, 7, "sedation_moaas", 4)
-
-
-def _still_dissociated(care: Care, picked: Picked) -> None:
-    _read(care, picked, 7, "dissociation_cadss", 9)
-
-
-def _early_leave(care: Care, picked: Picked) -> None:
-    sessions = care.tables["sessions"]
-    sessions["ready_at"][picked] = sessions["ended_at"][picked] + np.timedelta64(40, "m")
-    sessions["discharged_at"][picked] = sessions["ended_at"][picked] + np.timedelta64(45, "m")
-
-
-def _left_unfit(care: Care, picked: Picked) -> None:
-    sessions = care.tables["sessions"]
-    sessions["ready_at"][picked] = sessions["discharged_at"][picked] + np.timedelta64(6, "m")
-
-
-def _low_score(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["discharge_score"][picked] = 8
-
-
-def _no_escort(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["escort_confirmed"][picked] = "false"
-
-
-def _screened(care: Care, picked: Picked, kind: str) -> Column:
-    screenings = care.tables["screenings"]
-    theirs = np.isin(screenings["session_id"], care.tables["sessions"]["session_id"][picked])
-    return np.flatnonzero(theirs & (screenings["kind"] == kind))
-
-
-def _contraindication(care: Care, picked: Picked) -> None:
-    at = _screened(care, picked, "contraindication_review")
-    care.tables["screenings"]["result"][at] = "abnormal"
-
-
-def _no_fasting(care: Care, picked: Picked) -> None:
-    leave_out(care, "screenings", _screened(care, picked, "fasting"))
-
-
-def _no_safety_plan(care: Care, picked: Picked) -> None:
-    leave_out(care, "screenings", _screened(care, picked, "safety_plan"))
-
-
-def _psychotic(care: Care, picked: Picked) -> None:
-    care.tables["screenings"]["result"][_screened(care, picked, "psychosis")] = "positive"
-
-
-def _alcohol(care: Care, picked: Picked) -> None:
-    care.tables["screenings"]["result"][_screened(care, picked, "breath_alcohol")] = "positive"
-
-
-def _manic(care: Care, picked: Picked) -> None:
-    outcomes = care.tables["outcomes"]
-    theirs = np.isin(outcomes["session_id"], care.tables["sessions"]["session_id"][picked])
-    outcomes["total"][theirs & (outcomes["instrument"] == "YMRS")] = 11
-
-
-def _alone(care: Care, picked: Picked) -> None:
-    contacts = care.tables["contacts"]
-    theirs = np.isin(contacts["session_id"], care.tables["sessions"]["session_id"][picked])
-    leave_out(care, "contacts", np.flatnonzero(theirs))
-
-
-def _no_form(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["rems_form_sent_at"][picked] = np.datetime64("NaT")
-
-
-def _other_diagnosis(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["indication"][picked] = "R52"
-
-
-def _other_route(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["route"][picked] = "IV"
-
-
-def _monitored_by(care: Care, picked: Picked, staff: int) -> None:
-    care.tables["sessions"]["monitor_id"][picked] = staff
-
-
-def _by_prescriber(care: Care, picked: Picked) -> None:
-    sessions = care.tables["sessions"]
-    sessions["monitor_id"][picked] = sessions["prescriber_id"][picked]
-
-
-def _by_therapist(care: Care, picked: Picked) -> None:
-    _monitored_by(care, picked, THERAPIST)
-
-
-def _by_agency_nurse(care: Care, picked: Picked) -> None:
-    _monitored_by(care, picked, int(care.tables["staff"]["staff_id"][-1]))
-
-
-def _by_pharmacist(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["prescriber_id"][picked] = PHARMACIST
-
-
-def _by_locum(care: Care, picked: Picked) -> None:
-    care.tables["sessions"]["prescriber_id"][picked] = care.tables["staff"]["staff_id"][-2]
-
-
-def _first(planting: Planting) -> Column:
+from flows.demo.changes import (
+    LAST_READING,
+    all_of,
+    alone,
+    by_hired,
+    charted,
+    dosed,
+    infused_in,
+    monitored_by_prescriber,
+    not_read,
+    not_screened,
+    read,
+    risen,
+    scored,
+    screened,
+    sprayed,
+    timed,
+    watched,
+)
+from flows.demo.people import PHARMACIST, THERAPIST
+from flows.demo.planting import Plant, Planting, given, neighbours
+from flows.demo.programs import EMERGENCY, ESKETAMINE, IV, KAP, MDSI
+from flows.demo.tables import NEVER, Column
+
+
+def first_of_patient(planting: Planting) -> Column:
+    """Sessions that begin a course."""
     return np.asarray(planting.care.tables["sessions"]["number"] == 0)
 
 
-def last_of_patient(planting: Planting) -> Column:
-    """Sessions after which no other comes that would be compared with them, but one before them
-    with a full dose."""
-    _, after = neighbours(planting.care)
-    return _later(planting) & (after < 0)
-
-
-def _later(planting: Planting) -> Column:
+def later_of_patient(planting: Planting) -> Column:
     """Sessions that can be compared with a full dose before them."""
     before, _ = neighbours(planting.care)
     completed = planting.care.tables["sessions"]["status"] == "completed"
     return np.asarray(given(planting.care) & (before >= 0) & completed[before])
 
 
-_ESCORT = Plant("nobody to take the patient home", _no_escort, {"escort-confirmed": NOT_MET})
-_UNFIT = Plant("left before being found fit", _left_unfit, {"fit-to-leave": NOT_MET})
+def last_of_patient(planting: Planting) -> Column:
+    """Of these, sessions after which no other comes that would be compared with them."""
+    _, after = neighbours(planting.care)
+    return later_of_patient(planting) & (after < 0)
+
+
+def _heavy_first(planting: Planting) -> Column:
+    """First sessions of those of whom three times the dose is more than 130 mg into a muscle."""
+    weight = planting.care.tables["sessions"]["weight_kg"]
+    return np.asarray(first_of_patient(planting) & (weight > 65))
+
+
+def _not_first(planting: Planting) -> Column:
+    return ~first_of_patient(planting)
+
+
+_NURSE = by_hired("monitor_id", 1)
+_LOCUM = by_hired("prescriber_id", 2)
+_NO_ESCORT = charted("escort_confirmed", "false")
+_SATURATED_86 = read(2, "spo2_pct", 86)
+
+_ESCORT = Plant("nobody to take the patient home", _NO_ESCORT, "escort-confirmed")
+_UNFIT = Plant("left before being found fit", timed("ready_at", "discharged_at", 6), "fit-to-leave")
 _SATURATION = Plant(
-    "saturation of 86 %", _low_saturation,
-    {"oxygen-saturation": NOT_MET, "low-saturation-answered": NOT_MET},
-)  # fmt: skip
-_PRESSURE = Plant(
-    "started at a systolic pressure of 192", _high_pressure, {"fit-to-start": NOT_MET}
+    "saturation of 86 %", _SATURATED_86, "oxygen-saturation low-saturation-answered"
 )
-_LEAVE = Plant("left 45 minutes after the end", _early_leave, {"observation-time": NOT_MET})
-_BREATH = Plant("six breaths a minute", _slow_breath, {"respiratory-rate": NOT_MET})
-_CONTRA = Plant("a contraindication was found", _contraindication, {"contraindications": NOT_MET})
-_SCORE = Plant("discharge score of 8", _low_score, {"discharge-score": NOT_MET})
-_DIAGNOSIS = Plant("treated for something else", _other_diagnosis, {"diagnosis": NOT_MET})
+_PRESSURE = Plant(
+    "started at a systolic pressure of 192", read(0, "systolic_mmhg", 192), "fit-to-start"
+)
+_LEAVE = Plant(
+    "left 45 minutes after the end",
+    all_of(timed("ready_at", "ended_at", 40), timed("discharged_at", "ended_at", 45)),
+    "observation-time",
+)
+_BREATH = Plant("six breaths a minute", read(3, "respiratory_rate_bpm", 6), "respiratory-rate")
+_CONTRA = Plant(
+    "a contraindication was found", screened("contraindication_review", "abnormal"),
+    "contraindications",
+)  # fmt: skip
+_SCORE = Plant("discharge score of 8", charted("discharge_score", 8), "discharge-score")
+_DIAGNOSIS = Plant("treated for something else", charted("indication", "R52"), "diagnosis")
 _TRIPLE = Plant(
-    "three times the dose", _triple_dose,
-    {"dose-per-kg": NOT_MET, "dose-step": NOT_MET, f"{_REPEATED}/dose-creep": NOT_MET},
-    _later, dose=True,
+    "three times the dose", dosed(3), "dose-per-kg dose-step repeated-use/dose-creep",
+    where=later_of_patient, dose=True,
 )  # fmt: skip
-_FORM = Plant("REMS form never sent", _no_form, {"rems-form": NOT_MET})
-_FASTING = Plant("not asked about eating", _no_fasting, {"fasting": NOT_MET})
-_AT_40 = Plant("no pressure 40 minutes after", _gap_at_40, {"pressure-at-40": NOT_MET})
+_SEDATED = Plant("left at MOAA/S 4", read(LAST_READING, "sedation_moaas", 4), "sedation-gone")
+_FORM = Plant("REMS form never sent", charted("rems_form_sent_at", NEVER), "rems-form")
+_FASTING = Plant("not asked about eating", not_screened("fasting"), "fasting")
+_AT_40 = Plant("no pressure 40 minutes after", not_read(3), "pressure-at-40")
 _WATCH = Plant(
-    "watched for 108 minutes", _short_watch,
-    {"observed-from-first": NOT_MET, "observed-from-last": NOT_MET},
+    "watched for 108 minutes", timed("monitoring_ended_at", "started_at", 108),
+    "observed-from-first observed-from-last",
 )  # fmt: skip
-_SEDATED = Plant("left at MOAA/S 4", _still_sedated, {"sedation-gone": NOT_MET})
 
 OF_IV: tuple[Plant, ...] = (
     _TRIPLE,
-    Plant("dose raised by four fifths", _higher_dose,
-          {"dose-step": NOT_MET, f"{_REPEATED}/dose-creep": NOT_MET},
-          _later, dose=True),
-    Plant("a tenth of the dose", _tenth_of_dose, {"dose-lowest": NOT_MET}, last_of_patient,
-          dose=True),
-    Plant("began with more than half a milligram a kilogram", _first_dose_raised,
-          {"first-dose": NOT_MET}, _first, dose=True),
-    Plant("weight not charted", _no_weight,
-          {"weight-charted": NOT_MET, "dose-per-kg": NOT_EVALUABLE, "dose-lowest": NOT_EVALUABLE,
-           "dose-step": NOT_EVALUABLE}, last_of_patient, dose=True),
-    Plant("infused in 20 minutes", _hasty_infusion, {"infusion-time": NOT_MET}),
-    Plant("end of the infusion not charted", _no_end,
-          {"infusion-time": NOT_EVALUABLE, "vitals-during-infusion": NOT_EVALUABLE,
-           "vitals-during-recovery": NOT_EVALUABLE, "observation-time": NOT_EVALUABLE}),
-    Plant("no vital signs before the infusion", _no_baseline,
-          {"baseline-vitals": NOT_MET, "fit-to-start": NOT_EVALUABLE}),
+    Plant("dose raised by four fifths", dosed(1.8), "dose-step repeated-use/dose-creep",
+          where=later_of_patient, dose=True),
+    Plant("a tenth of the dose", dosed(0.1), "dose-lowest", where=last_of_patient, dose=True),
+    Plant("began with more than half a milligram a kilogram", dosed(1.3), "first-dose",
+          where=first_of_patient, dose=True),
+    Plant("weight not charted", charted("weight_kg", np.nan), "weight-charted",
+          hides="dose-per-kg dose-lowest dose-step", where=last_of_patient, dose=True),
+    Plant("infused in 20 minutes", infused_in(20), "infusion-time"),
+    Plant("end of the infusion not charted", charted("ended_at", NEVER),
+          hides="infusion-time vitals-during-infusion vitals-during-recovery observation-time"),
+    Plant("no vital signs before the infusion", not_read(0), "baseline-vitals",
+          hides="fit-to-start"),
     _PRESSURE,
-    Plant("38 minutes without vital signs", _gap_during, {"vitals-during-infusion": NOT_MET}),
-    Plant("over an hour of recovery without vital signs", _gap_after,
-          {"vitals-during-recovery": NOT_MET}),
+    Plant("38 minutes without vital signs", not_read(1, 2), "vitals-during-infusion"),
+    Plant("over an hour of recovery without vital signs", not_read(4, 5),
+          "vitals-during-recovery"),
     _SATURATION,
-    Plant("a systolic pressure of 188, looked at again after 22 minutes", _high_pressure_after,
-          {"high-pressure-answered": NOT_MET}),
-    Plant("a rise of 42 at the last look", _rise_at_the_end, {"pressure-rise-checked": NOT_MET}),
-    Plant("a heart rate of 138", _fast_heart, {"heart-rate": NOT_MET}),
+    Plant("a systolic pressure of 188, looked at again after 22 minutes",
+          read(5, "systolic_mmhg", 188), "high-pressure-answered"),
+    Plant("a rise of 42 at the last look", risen(0), "pressure-rise-checked"),
+    Plant("a heart rate of 138", read(3, "heart_rate_bpm", 138), "heart-rate"),
     _BREATH,
-    Plant("sedated to MOAA/S 2", _deep_sedation, {"sedation-depth": NOT_MET}),
-    _SEDATED,
-    _LEAVE,
-    _SCORE,
-    _UNFIT,
-    _ESCORT,
-    _CONTRA,
-    Plant("monitored by the prescriber", _by_prescriber, {f"{_SITE}/monitor-another": NOT_MET}),
-    Plant("monitored by a therapist", _by_therapist,
-          {f"{_SITE}/monitor-role": NOT_MET, f"{_SITE}/monitor-life-support": NOT_EVALUABLE}),
-    Plant("prescribed by a pharmacist", _by_pharmacist,
-          {f"{_SITE}/prescriber-role": NOT_MET, f"{_SITE}/prescriber-registered": NOT_EVALUABLE}),
-    Plant("prescribed by a locum whose licences had run out", _by_locum,
-          {f"{_SITE}/prescriber-license": NOT_MET, f"{_SITE}/prescriber-registered": NOT_MET,
-           f"{_SITE}/prescriber-active": NOT_MET}),
-    Plant("monitored by a nurse whose licence had run out", _by_agency_nurse,
-          {f"{_SITE}/monitor-license": NOT_MET, f"{_SITE}/monitor-life-support": NOT_MET}),
+    Plant("sedated to MOAA/S 2", read(3, "sedation_moaas", 2), "sedation-depth"),
+    _SEDATED, _LEAVE, _SCORE, _UNFIT, _ESCORT, _CONTRA,
+    Plant("monitored by the prescriber", monitored_by_prescriber,
+          "staff-and-site/monitor-another"),
+    Plant("monitored by a therapist", charted("monitor_id", THERAPIST),
+          "staff-and-site/monitor-role", hides="staff-and-site/monitor-life-support"),
+    Plant("prescribed by a pharmacist", charted("prescriber_id", PHARMACIST),
+          "staff-and-site/prescriber-role", hides="staff-and-site/prescriber-registered"),
+    Plant("prescribed by a locum whose licences had run out", _LOCUM,
+          "staff-and-site/prescriber-license staff-and-site/prescriber-registered"
+          " staff-and-site/prescriber-active"),
+    Plant("monitored by a nurse whose licence had run out", _NURSE,
+          "staff-and-site/monitor-license staff-and-site/monitor-life-support"),
 )  # fmt: skip
 
 _INFUSED = (_SATURATION, _UNFIT, _ESCORT, _DIAGNOSIS, _SCORE, _BREATH, _PRESSURE, _CONTRA)
 _INJECTED = (
-    Plant("given into a vein", _other_route, {"route": NOT_MET}),
+    Plant("given into a vein", charted("route", "IV"), "route"),
     _SATURATION, _UNFIT, _ESCORT, _SCORE, _BREATH, _CONTRA,
-    Plant("a rise of 42 at the last look", _rise_after_injection,
-          {"pressure-rise-checked": NOT_MET}),
+    Plant("a rise of 42 at the last look", risen(1), "pressure-rise-checked"),
 )  # fmt: skip
 
 OF_OTHERS: dict[str, tuple[Plant, ...]] = {
     ESKETAMINE: (
-        _FORM,
-        _WATCH,
-        _AT_40,
-        _FASTING,
-        _ESCORT,
-        Plant("began with 84 mg", _three_devices, {"first-dose": NOT_MET}, _first),
-        Plant("112 mg", _four_devices, {"dose-max": NOT_MET, "dose-labelled": NOT_MET},
-              lambda planting: ~_first(planting)),
+        _FORM, _WATCH, _AT_40, _FASTING, _ESCORT,
+        Plant("began with 84 mg", all_of(sprayed(3), watched(140)), "first-dose",
+              where=first_of_patient),
+        Plant("112 mg", all_of(sprayed(4), watched(145)), "dose-max dose-labelled",
+              where=_not_first),
         _SEDATED,
-        Plant("left with a CADSS of 9", _still_dissociated, {"dissociation-gone": NOT_MET}),
-        _UNFIT,
-        _CONTRA,
-        Plant("monitored by an untrained nurse whose licence had run out", _by_agency_nurse,
-              {f"{_SITE}/monitor-license": NOT_MET, f"{_SITE}/monitor-life-support": NOT_MET,
-               f"{_SITE}/monitor-trained": NOT_MET}),
+        Plant("left with a CADSS of 9", read(LAST_READING, "dissociation_cadss", 9),
+              "dissociation-gone"),
+        _UNFIT, _CONTRA,
+        Plant("monitored by an untrained nurse whose licence had run out", _NURSE,
+              "staff-and-site/monitor-license staff-and-site/monitor-life-support"
+              " staff-and-site/monitor-trained"),
     ),
     MDSI: (
-        Plant("began with 56 mg", _two_devices, {"first-dose-84": NOT_MET}, _first),
+        Plant("began with 56 mg", sprayed(2), "first-dose-84", where=first_of_patient),
         _FORM, _FASTING, _ESCORT, _WATCH, _AT_40,
     ),
     KAP: (
-        Plant("nobody to take the patient home", _no_escort, {"escort": NOT_MET}),
-        Plant("saturation of 86 %", _low_saturation, {"oxygen-saturation": NOT_MET}),
-        Plant("no therapist beside the patient", _alone, {"therapist-present": NOT_MET}),
-        Plant("45 minutes without vital signs", _gap_after_injection,
-              {"vitals-after-dose": NOT_MET}),
-        _UNFIT,
-        _LEAVE,
-        Plant("three times the dose", _triple_dose, {"dose-im": NOT_MET},
-              lambda planting: _first(planting) & _heavy(planting), dose=True),
+        Plant("nobody to take the patient home", _NO_ESCORT, "escort"),
+        Plant("saturation of 86 %", _SATURATED_86, "oxygen-saturation"),
+        Plant("no therapist beside the patient", alone, "therapist-present"),
+        Plant("45 minutes without vital signs", not_read(3, 4), "vitals-after-dose"),
+        _UNFIT, _LEAVE,
+        Plant("three times the dose", dosed(3), "dose-im", where=_heavy_first, dose=True),
         _CONTRA,
-        Plant("started at a systolic pressure of 192", _high_pressure_at_injection,
-              {"fit-to-start": NOT_MET}),
+        Plant("started at a systolic pressure of 192", read(1, "systolic_mmhg", 192),
+              "fit-to-start"),
     ),
     EMERGENCY: (
-        Plant("no safety plan before leaving", _no_safety_plan, {"safety-plan": NOT_MET}),
-        Plant("saturation of 86 %", _low_saturation, {"oxygen-saturation": NOT_MET}),
-        Plant("nobody to take the patient home", _no_escort, {"escort": NOT_MET}),
-        Plant("infused in 20 minutes", _hasty_infusion, {"infusion-time": NOT_MET}),
-        Plant("psychotic at the last screening", _psychotic, {"psychosis-screen": NOT_MET}),
+        Plant("no safety plan before leaving", not_screened("safety_plan"), "safety-plan"),
+        Plant("saturation of 86 %", _SATURATED_86, "oxygen-saturation"),
+        Plant("nobody to take the patient home", _NO_ESCORT, "escort"),
+        Plant("infused in 20 minutes", infused_in(20), "infusion-time"),
+        Plant("psychotic at the last screening", screened("psychosis", "positive"),
+              "psychosis-screen"),
         _PRESSURE,
     ),
     "im_ketamine": _INJECTED,
     "sc_ketamine": _INJECTED,
     "ptsd": (*_INFUSED, _TRIPLE),
-    "bipolar": (Plant("YMRS of 11", _manic, {"mania-before": NOT_MET}), *_INFUSED),
+    "bipolar": (Plant("YMRS of 11", scored("YMRS", 11), "mania-before"), *_INFUSED),
     "anxiety_ocd": (*_INFUSED, _LEAVE),
     "alcohol_use": (
-        Plant("alcohol in the breath", _alcohol, {"breath-alcohol": NOT_MET}), *_INFUSED[:5],
+        Plant("alcohol in the breath", screened("breath_alcohol", "positive"), "breath-alcohol"),
+        *_INFUSED[:5],
     ),
     "chronic_pain": (*_INFUSED[:6], _LEAVE),
 }  # fmt: skip
-
-
-def _heavy(planting: Planting) -> Column:
-    """Patients of whom three times the dose is more than 130 mg into a muscle."""
-    return np.asarray(planting.care.tables["sessions"]["weight_kg"] > 65)
 
 
 def break_rules(planting: Planting) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from flows.demo.calendar import LAST_DAY, Clinic
 from flows.demo.programs import BY_NAME, CYCLE, IV, SPRAYS
-from flows.demo.tables import NEVER, Column, Table, numbers
+from flows.demo.tables import NEVER, Column, Table, numbers, rows_of
 
 PRESCRIBERS, NURSES = np.array([1, 2]), np.array([3, 4, 5, 6])
 THERAPIST, PHARMACIST, ADMIN = 7, 8, 9
@@ -45,6 +45,12 @@ class Care:
         """The first local day."""
         return np.datetime64(LAST_DAY - timedelta(days=self.days - 1))
 
+    def days_of(self, at: Column) -> Column:
+        """Local days of some instants, counted from the first."""
+        offset = self.clinic.offset_minutes(at).astype("timedelta64[m]")
+        day = (at.astype("datetime64[m]") + offset).astype("datetime64[D]")
+        return np.asarray((day - self.first_day).astype(int))
+
 
 def admit(care: Care, count: int) -> None:
     """Patients, and what they take."""
@@ -63,6 +69,13 @@ def nurses(care: Care) -> Column:
     """The clinic's nurses: one for each four chairs, no fewer than four."""
     more = max(0, -(-care.chairs // 4) - len(NURSES))
     return np.concatenate([NURSES, len(ROLES) + numbers(more)])
+
+
+def held_in(care: Care, programs: tuple[str, ...]) -> Table:
+    """Sessions of some programmes that took place."""
+    sessions = care.tables["sessions"]
+    mine = np.isin(sessions["program"], programs) & ~np.isnat(sessions["started_at"])
+    return rows_of(sessions, mine)
 
 
 def _patients(care: Care, count: int) -> Table:
@@ -96,7 +109,7 @@ def _patients(care: Care, count: int) -> Table:
         "rems_enrolled_on": rems,
         "consent_signed_on": started - rng.integers(1, 4, count),
         "treatment_started_on": started,
-        "prior_sessions": np.zeros(count, dtype=int),
+        "prior_sessions": np.zeros(count),
         "failed_trials": rng.integers(2, 6, count),
         "given_name": given[rng.integers(0, len(given), count)],
         "family_name": family[rng.integers(0, len(family), count)],

@@ -10,9 +10,9 @@ import numpy as np
 
 from flows.demo.breaches import last_of_patient
 from flows.demo.calendar import LAST_DAY
-from flows.demo.lapses import plant_supplies
+from flows.demo.counter import mishandle_supplies
 from flows.demo.people import NURSES, PRESCRIBERS, SHARED, Care
-from flows.demo.plants import Planting, Truth, given
+from flows.demo.planting import Planting, Truth, given
 from flows.demo.programs import IV
 from flows.demo.tables import Table, rows_of, size, stacked
 
@@ -25,7 +25,7 @@ def plant_risks(planting: Planting) -> None:
     _mistaken_units(planting)
     _early_refill(planting)
     _overlapping_supply(planting)
-    plant_supplies(planting)
+    mishandle_supplies(planting)
     _unexpected_screen(planting)
     _unqueried_monitoring(planting)
     _short_count(planting)
