@@ -20,7 +20,7 @@ demo: env
 	$(BIN)/keel demo --dir demo
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: env
 	$(BIN)/python -m pytest -m long
@@ -53,6 +53,7 @@ docs: env
 	$(BIN)/python -m checks.reference docs/reference/feeds
 	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 	$(BIN)/python -m protocols.pages docs/reference/protocols
+	$(BIN)/python -m protocols.reference docs/reference
 
 bench: env
 	$(BIN)/python -m tests.bench

@@ -19,20 +19,18 @@ _COUNTS = ("loaded", "unchanged", "quarantined")
 _CAME = "(SELECT batch_no FROM moved_batches WHERE NOT gone)"
 
 
-def find_arrivals(warehouse: Warehouse, feeds: Iterable[str]) -> None:
-    """Make `arrivals`: one row is a feed, and a row, session, patient or clinic (`whose`,
-    `clinic_id`, `id`) of which rows are new or corrected.
-
-    `new_from` and `corrected_from` are the earliest event among them: null when there are none,
-    -infinity when it is not known. `late_hours` is the longest time from an event to its charting
-    (`charted`), else to its delivery, among new versions in force.
+def find_touched(warehouse: Warehouse, feeds: Iterable[str]) -> None:
+    """Make `touched_rows`: one row is a version of a key that a delivery since the last judging
+    brought, corrected or took away; a row in its quarantine is one. Where it is not `timed`,
+    nothing is known of its event; else a null one means that it has none.
     """
     db = warehouse.db
     _find_moved(warehouse)
     db.execute(
         "CREATE OR REPLACE TEMP TABLE touched_rows (feed VARCHAR, clinic_id VARCHAR, "
         "key_id VARCHAR, session_id VARCHAR, patient_id VARCHAR, corrected BOOLEAN, "
-        "event_at TIMESTAMPTZ, charted_at TIMESTAMPTZ, delivered_at TIMESTAMPTZ)"
+        "event_at TIMESTAMPTZ, charted_at TIMESTAMPTZ, delivered_at TIMESTAMPTZ, "
+        "timed BOOLEAN DEFAULT true)"
     )
     moved = {row[0] for row in db.execute("SELECT DISTINCT feed FROM moved_batches").fetchall()}
     for feed in sorted(moved.intersection(feeds)):
@@ -41,9 +39,7 @@ def find_arrivals(warehouse: Warehouse, feeds: Iterable[str]) -> None:
         _add_absent(warehouse, held)
         _add_quarantined(warehouse, held)
         _add_gone(warehouse, held)
-    _gather(warehouse)
-    for name in ("moved_batches", "touched_rows"):
-        db.execute(f"DROP TABLE {name}")
+    db.execute("DROP TABLE moved_batches")
 
 
 def remember_batches(warehouse: Warehouse, run: Run) -> None:
@@ -76,7 +72,7 @@ def _add_versions(warehouse: Warehouse, held: Contract) -> None:
         f"SELECT {key} FROM facts.{table} f WHERE f._batch IN {_CAME}" for table in tables
     )
     versions = " UNION ALL ".join(
-        f"SELECT {_whose(held)}, f._batch IN {_CAME} AS _fresh, {_event(held)} AS event_at, "
+        f"SELECT {whose(held)}, f._batch IN {_CAME} AS _fresh, {event_at(held)} AS event_at, "
         f"CASE WHEN {in_force} THEN f.recorded_at END AS charted_at, "
         f"CASE WHEN {in_force} THEN f._extracted_at END AS delivered_at "
         f"FROM facts.{table} f LEFT JOIN facts.clinics z ON z.clinic_id = f.clinic_id "
@@ -95,8 +91,8 @@ def _add_versions(warehouse: Warehouse, held: Contract) -> None:
 def _add_absent(warehouse: Warehouse, held: Contract) -> None:
     """Keys that a full delivery since lacks, and none before lacked."""
     warehouse.db.execute(
-        f"INSERT INTO touched_rows BY NAME SELECT '{held.feed}' AS feed, {_whose(held)}, "
-        f"true AS corrected, {_event(held)} AS event_at FROM facts.{held.feed}_history f "
+        f"INSERT INTO touched_rows BY NAME SELECT '{held.feed}' AS feed, {whose(held)}, "
+        f"true AS corrected, {event_at(held)} AS event_at FROM facts.{held.feed}_history f "
         "LEFT JOIN facts.clinics z ON z.clinic_id = f.clinic_id "
         "JOIN ops.batches l ON l.batch_no = f._last_batch LEFT JOIN (SELECT d.clinic_id, "
         "max(d.delivered_at) AS latest FROM ops.judged_batches JOIN ops.batches d USING (batch_no) "
@@ -110,8 +106,8 @@ def _add_quarantined(warehouse: Warehouse, held: Contract) -> None:
     """Rows that came since and cannot be read: they too can change what is known."""
     warehouse.db.execute(
         "INSERT INTO touched_rows BY NAME SELECT feed, clinic_id, key_id, session_id, patient_id, "
-        f"false AS corrected FROM ops.quarantine WHERE batch_no IN {_CAME} AND feed = ? "
-        "AND clinic_id IS NOT NULL",
+        "false AS corrected, false AS timed FROM ops.quarantine "
+        f"WHERE batch_no IN {_CAME} AND feed = ? AND clinic_id IS NOT NULL",
         [held.feed],
     )
 
@@ -136,13 +132,13 @@ def _add_gone(warehouse: Warehouse, held: Contract) -> None:
     db.executemany("INSERT INTO gone VALUES (?, ?, ?)", kept)
     db.execute(
         f"INSERT INTO touched_rows BY NAME SELECT '{held.feed}' AS feed, "
-        f"{_whose(held).replace('f.clinic_id', 'f._clinic_id', 1)}, true AS corrected "
-        f"FROM ({raw_select(warehouse, held, 'gone')}) f"
+        f"{whose(held).replace('f.clinic_id', 'f._clinic_id', 1)}, true AS corrected, "
+        f"false AS timed FROM ({raw_select(warehouse, held, 'gone')}) f"
     )
     db.execute("DROP TABLE gone")
 
 
-def _whose(held: Contract) -> str:
+def whose(held: Contract) -> str:
     """clinic_id, key_id, session_id, patient_id of a row `f`."""
     key, there = identifier(held.id_column), held.names
     session = "f.session_id" if "session_id" in there else "NULL"
@@ -153,7 +149,7 @@ def _whose(held: Contract) -> str:
     )
 
 
-def _event(held: Contract) -> str:
+def event_at(held: Contract) -> str:
     """Instant of a row's event; a date's is its midnight at the clinic (`z`)."""
     if held.event_time is None:
         return "NULL::TIMESTAMPTZ"
@@ -165,9 +161,14 @@ def _event(held: Contract) -> str:
     return at
 
 
-def _gather(warehouse: Warehouse) -> None:
-    """Touched rows by whose they are; a row of every clinic is each clinic's, vitals are of their
-    session's patient.
+def find_arrivals(warehouse: Warehouse) -> None:
+    """Make `arrivals` of `touched_rows`: one row is a feed, and a row, session, patient or clinic
+    (`whose`, `clinic_id`, `id`) of which rows are new or corrected. A row of every clinic is each
+    clinic's, vitals are of their session's patient.
+
+    `new_from` and `corrected_from` are the earliest event among them: null when there are none,
+    -infinity when it is not known. `late_hours` is the longest time from an event to its charting
+    (`charted`), else to its delivery, among new versions in force.
     """
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE arrivals AS WITH known AS ("

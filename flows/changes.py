@@ -1,6 +1,6 @@
 """The history of verdicts: what a run changed, when and why (`ops.verdict_changes`).
 
-Judging calls `remember_verdicts` before it replaces marts, `note_changes` after. Everything is
+Judging calls `set_aside` before it replaces marts, `note_changes` after. Everything is
 compared by SQL joins over the narrow verdicts; only what changed is written out in words.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from flows import __version__
-from flows.arrivals import find_arrivals, remember_batches
+from flows.arrivals import find_arrivals, find_touched, remember_batches
 from flows.evidence import evidence
 from flows.runs import Run
 from flows.warehouse import Warehouse
@@ -31,44 +31,68 @@ _LATE = (
 _REMEMBERED = ("subjects", "verdicts", "rules", "protocols")
 
 
-def remember_verdicts(warehouse: Warehouse) -> None:
-    """Set the marts of the run before aside, as `marts.<table>_before`, within a transaction."""
-    for table in _REMEMBERED:
-        warehouse.db.execute(f"ALTER TABLE marts.{table} RENAME TO {table}_before")
-
-
-def note_changes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Run) -> None:
-    """Write down each verdict that differs from the one set aside, and why; drop the latter.
-
-    A subject (a row under one protocol) that was not judged before has no changes.
+def set_aside(warehouse: Warehouse, stale: str | None) -> None:
+    """Set the marts of the run before aside, as `marts.<table>_before`, within a transaction: all
+    of them, or what is there of the subjects in the table `stale`, which is left where it is.
     """
     db = warehouse.db
-    _find_changed(warehouse)
+    if stale is None:
+        for table in _REMEMBERED:
+            db.execute(f"ALTER TABLE marts.{table} RENAME TO {table}_before")
+        return
+    db.execute(
+        "CREATE TABLE marts.subjects_before AS FROM marts.subjects "
+        f"SEMI JOIN {stale} USING (clinic_id, subject_kind, subject_id)"
+    )
+    db.execute(
+        "CREATE TABLE marts.verdicts_before AS FROM marts.verdicts "
+        "WHERE subject_no IN (SELECT subject_no FROM marts.subjects_before)"
+    )
+    for table in ("rules", "protocols"):
+        db.execute(f"CREATE TABLE marts.{table}_before AS FROM marts.{table}")
+
+
+def note_changes(
+    warehouse: Warehouse, protocols: Sequence[Protocol], run: Run, first: int, *, touched: bool
+) -> None:
+    """Write down each verdict that differs from the one set aside, and why; drop the latter.
+
+    Subjects numbered from `first` on were judged by this run; `touched` says whether
+    `touched_rows` is there already. A subject (a row under one protocol) that was not judged
+    before has no changes.
+    """
+    db = warehouse.db
+    _find_changed(warehouse, first)
     if db.execute("SELECT 1 FROM changed LIMIT 1").fetchone() is not None:
         feeds = _lay_out_evidence(warehouse, protocols)
-        find_arrivals(warehouse, feeds)
+        if not touched:
+            find_touched(warehouse, feeds)
+        find_arrivals(warehouse)
         _find_causes(warehouse)
         _write(warehouse, run)
         for table in ("rests_on", "arrivals", "causes"):
             db.execute(f"DROP TABLE {table}")
-    db.execute("DROP TABLE changed")
+    for table in ("changed", "touched_rows"):
+        db.execute(f"DROP TABLE IF EXISTS {table}")
     for table in _REMEMBERED:
         db.execute(f"DROP TABLE marts.{table}_before")
     remember_batches(warehouse, run)
 
 
-def _find_changed(warehouse: Warehouse) -> None:
+def _find_changed(warehouse: Warehouse, first: int) -> None:
     """`changed`: verdicts whose status or waived mark differs, side by side, numbered.
 
     Digests of a subject's verdicts find the few subjects that differ, so that twenty million
     verdicts are added up twice and not joined.
     """
     warehouse.db.execute(
-        """
+        f"""
         CREATE OR REPLACE TEMP TABLE changed AS
-        WITH pairs AS MATERIALIZED (
+        WITH now AS (
+            FROM marts.subjects WHERE subject_no >= {first}
+        ), pairs AS MATERIALIZED (
             SELECT o.subject_no AS pair, n.subject_no AS new_no
-            FROM marts.subjects_before o LEFT JOIN marts.subjects n
+            FROM marts.subjects_before o LEFT JOIN now n
             USING (clinic_id, subject_kind, subject_id, protocol)
         ), ids AS MATERIALIZED (
             SELECT rule_id, (row_number() OVER ())::USMALLINT AS id FROM (
@@ -82,7 +106,8 @@ def _find_changed(warehouse: Warehouse) -> None:
             FROM marts.verdicts_before JOIN old_rules USING (rule_no) GROUP BY ALL
         ), new_digests AS (
             SELECT subject_no AS new_no, bit_xor(hash(id, status, waived)) AS digest
-            FROM marts.verdicts JOIN new_rules USING (rule_no) GROUP BY ALL
+            FROM marts.verdicts JOIN new_rules USING (rule_no)
+            WHERE subject_no >= {first} GROUP BY ALL
         ), suspects AS MATERIALIZED (
             SELECT pair, new_no FROM pairs LEFT JOIN old_digests o USING (pair)
             LEFT JOIN new_digests n USING (new_no) WHERE o.digest IS DISTINCT FROM n.digest
@@ -108,7 +133,7 @@ def _find_changed(warehouse: Warehouse) -> None:
             n.protocol_version AS protocol_version_after, i.rule_id, d.* EXCLUDE (pair, id)
         FROM differing d JOIN ids i USING (id) JOIN pairs p USING (pair)
         JOIN marts.subjects_before s ON s.subject_no = p.pair
-        LEFT JOIN marts.subjects n ON n.subject_no = p.new_no
+        LEFT JOIN now n ON n.subject_no = p.new_no
         """
     )
 

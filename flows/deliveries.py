@@ -47,6 +47,20 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
             _land_foreign(warehouse, batch, run, source.system)
 
 
+def bytes_known(warehouse: Warehouse, delivery: Delivery) -> bool:
+    """Whether a file has the bytes of one that is loaded, at no later time, or was just touched."""
+    with opened(delivery.path) as path:
+        digest = _sha256(path)
+    known = _known(warehouse, delivery.name, digest)
+    if known is not None:
+        return not known[1]
+    about = {
+        "clinic_id": delivery.clinic_id, "feed": delivery.feed, "file_sha256": digest,
+        "name_day": _name_day(delivery.path.name),
+    }  # fmt: skip
+    return _duplicate(warehouse, about) is not None
+
+
 def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     """Write a delivery down again from what its raw file says, as landed and not yet loaded, or
     as withdrawn when it was.
@@ -64,7 +78,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
 
 
 def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
-    db, held = warehouse.db, contract(delivery.feed)
+    held = contract(delivery.feed)
     with opened(delivery.path) as path:
         digest = _sha256(path)
         known = _known(warehouse, delivery.name, digest)
@@ -89,16 +103,16 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
         }
         outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
     with warehouse.transaction():
-        number = known[0] if known is not None else _next_batch(warehouse)
-        db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [number])
-        _into_ledger(warehouse, delivery, number)
+        number = _number(warehouse, known)
+        _into_ledger(warehouse, delivery, number["batch_no"])
         decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
-        _insert(warehouse, about | {"batch_no": number} | _versions(held) | outcome | decided)
+        _insert(warehouse, about | number | _versions(held) | outcome | decided)
 
 
 def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
     db, held = warehouse.db, contract(batch.feed)
-    if _known(warehouse, batch.label, batch.sha256) is not None:
+    known = _known(warehouse, batch.label, batch.sha256)
+    if known is not None and not known[1]:
         return
     header = batch.rows.column_names
     missing = [c.name for c in held.columns if c.required and c.name not in header]
@@ -131,8 +145,15 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         db.unregister("foreign_rows")
         outcome["rows"] = batch.rows.num_rows
     with warehouse.transaction():
-        numbered = {"batch_no": _next_batch(warehouse)}
-        _insert(warehouse, about | numbered | _versions(held) | outcome)
+        _insert(warehouse, about | _number(warehouse, known) | _versions(held) | outcome)
+
+
+def _number(warehouse: Warehouse, known: tuple[int, bool] | None) -> dict[str, int]:
+    """The number a batch is written down under; one that is tried again takes its old place."""
+    if known is None:
+        return {"batch_no": _next_batch(warehouse)}
+    warehouse.db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [known[0]])
+    return {"batch_no": known[0]}
 
 
 def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | None:
@@ -151,16 +172,19 @@ def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | N
 def _duplicate(warehouse: Warehouse, about: Mapping[str, Any]) -> dict[str, Any] | None:
     """Whether it has the bytes of a loaded file of the same folder and feed, at no later time.
 
-    The same bytes have the same extract times in their rows; only a name can say a later one.
+    The same bytes have the same extract times in their rows; only a name can say a later one, and
+    only of rows that say none.
     """
     rows = warehouse.db.execute(
-        "SELECT path, name_day, extract_source, rows FROM ops.batches WHERE clinic_id = ? "
-        f"AND feed = ? AND file_sha256 = ? AND state IN {_LOADED} ORDER BY batch_no",
+        "SELECT path, batch_id, name_day, extract_source, rows FROM ops.batches "
+        "WHERE clinic_id = ? AND feed = ? AND file_sha256 = ? "
+        f"AND state IN {_LOADED} ORDER BY batch_no",
         [about["clinic_id"], about["feed"], about["file_sha256"]],
     ).fetchall()
     day = date.fromisoformat(about["name_day"]) if about["name_day"] else None
-    for path, earlier, source, count in rows:
-        if source == "rows" or day is None or (earlier is not None and day <= earlier):
+    for path, batch_id, earlier, source, count in rows:
+        later = day is not None and (earlier is None or day > earlier)
+        if not later or (source == "rows" and _all_rows_dated(warehouse, about, batch_id)):
             return {
                 "state": "duplicate",
                 "reason": f"its bytes are those of {path}",
@@ -170,6 +194,15 @@ def _duplicate(warehouse: Warehouse, about: Mapping[str, Any]) -> dict[str, Any]
                 "quarantined": 0,
             }
     return None
+
+
+def _all_rows_dated(warehouse: Warehouse, about: Mapping[str, Any], batch_id: str) -> bool:
+    """Whether every row of a kept delivery says its own extract time."""
+    file = raw_file(warehouse, about["clinic_id"], about["feed"], batch_id)
+    undated = warehouse.db.execute(
+        "SELECT 1 FROM read_parquet(?) WHERE coalesce(extracted_at, '') = '' LIMIT 1", [str(file)]
+    ).fetchone()
+    return undated is None
 
 
 def _keep_file(

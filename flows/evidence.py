@@ -43,6 +43,11 @@ def evidence(protocol: Protocol, rule: Rule) -> list[tuple[str, Whose]]:
     return sorted(found)
 
 
+def linked_parts(protocol: Protocol, rule: Rule) -> list[Linked | Then]:
+    """Parts of feeds that a rule and the measures it names look at."""
+    return _parts(protocol, rule)[0]
+
+
 def _parts(protocol: Protocol, rule: Rule) -> tuple[list[Linked | Then], str]:
     """Parts of feeds that a rule and the measures it names look at, and all that they say."""
     said = rule.model_dump_json(exclude={"id", "title", "source", "note"})

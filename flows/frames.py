@@ -35,22 +35,30 @@ class Bucket:
     strangers: pl.DataFrame
 
 
-def number_of_buckets(warehouse: Warehouse) -> int:
+def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
     """How many buckets `buckets` gives."""
+    where = _among(among)
     row = warehouse.db.execute(
-        "SELECT greatest((SELECT count(*) FROM facts.sessions), "
-        "(SELECT count(*) FROM facts.dispenses), (SELECT count(*) FROM facts.outcomes) // 4)"
+        f"SELECT greatest((SELECT count(*) FROM facts.sessions f WHERE {where}), "
+        f"(SELECT count(*) FROM facts.dispenses f WHERE {where}), "
+        f"(SELECT count(*) FROM facts.outcomes f WHERE {where}) // 4)"
     ).fetchone()
     assert row is not None
     return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
 
 
 def buckets(
-    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, as_of: datetime
+    warehouse: Warehouse,
+    protocols: tuple[Protocol, ...],
+    settings: Settings,
+    as_of: datetime,
+    among: str | None = None,
 ) -> Iterator[Bucket]:
-    """Facts of all patients, bucket by bucket; all rows of a patient are in one of them."""
+    """Facts of all patients, or of those in the table `among` (clinic_id, patient_id), bucket by
+    bucket; all rows of a patient are in one of them.
+    """
     needed = {*_ALWAYS, *(feed for protocol in protocols for feed in _feeds(protocol))}
-    number = number_of_buckets(warehouse)
+    number = number_of_buckets(warehouse, among)
     held_cutoffs = cutoffs(warehouse, as_of)
     held_quarantine = fetched(
         warehouse,
@@ -58,19 +66,25 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
-    network = _network(warehouse, protocols, settings) if number > 1 else {}
-    _place_sessions(warehouse, number)
+    network = _network(warehouse, protocols, settings) if number > 1 or among else {}
+    _place_sessions(warehouse, number, among)
+
+    def chosen(feed: str, bucket: int) -> str:
+        if number == 1 and among is None:
+            return ""
+        return _in_bucket(feed, bucket, number, among)
+
     for bucket in range(number):
         frames = {
             feed: shared[feed] if feed in shared
-            else _frame(warehouse, feed, _in_bucket(feed, bucket, number), settings)
+            else _frame(warehouse, feed, chosen(feed, bucket), settings)
             if feed in needed
             else empty_frame(feed)
             for feed in contracts()
         }  # fmt: skip
         yield Bucket(
             Facts(frames, held_cutoffs, held_quarantine, as_of, network),
-            _strangers(warehouse, bucket, number),
+            _strangers(warehouse, bucket, number, among),
         )
     warehouse.db.execute("DROP TABLE placed_sessions")
 
@@ -159,27 +173,25 @@ def _frame(
     return frame.lazy()
 
 
-def _place_sessions(warehouse: Warehouse, number: int) -> None:
+def _place_sessions(warehouse: Warehouse, number: int, among: str | None) -> None:
     """`placed_sessions`: the bucket of each session's patient."""
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE placed_sessions AS "
         f"SELECT clinic_id, session_id, hash(clinic_id, patient_id) % {number} AS bucket "
-        "FROM facts.sessions"
+        f"FROM facts.sessions f WHERE {_among(among)}"
     )
 
 
 _BY_SESSION = "JOIN placed_sessions p ON p.clinic_id = f.clinic_id AND p.session_id = f.session_id"
 
 
-def _in_bucket(feed: str, bucket: int, number: int) -> str:
+def _in_bucket(feed: str, bucket: int, number: int, among: str | None) -> str:
     """What chooses rows whose patient, or whose session's, is one of the bucket's.
 
     A join for the sessions: DuckDB takes ten times as long for `own OR session IN (...)`.
     """
-    if number == 1:
-        return ""
     names = contract(feed).names
-    own = _own(bucket, number)
+    own = _own(bucket, number, among)
     if "patient_id" not in names:
         return f"{_BY_SESSION} WHERE p.bucket = {bucket}"
     if feed == "sessions" or "session_id" not in names:
@@ -187,12 +199,21 @@ def _in_bucket(feed: str, bucket: int, number: int) -> str:
     return f"LEFT {_BY_SESSION} WHERE {own} OR p.bucket = {bucket}"
 
 
-def _strangers(warehouse: Warehouse, bucket: int, number: int) -> pl.DataFrame:
-    where = "WHERE false"
-    if number > 1:
-        where = f"{_BY_SESSION} WHERE p.bucket = {bucket} AND NOT ({_own(bucket, number)})"
-    return fetched(warehouse, f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f {where}")
+def _strangers(warehouse: Warehouse, bucket: int, number: int, among: str | None) -> pl.DataFrame:
+    own = _own(bucket, number, among)
+    return fetched(
+        warehouse,
+        f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f {_BY_SESSION} "
+        f"WHERE p.bucket = {bucket} AND NOT ({own})",
+    )
 
 
-def _own(bucket: int, number: int) -> str:
-    return f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
+def _own(bucket: int, number: int, among: str | None) -> str:
+    mine = f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
+    return f"({mine} AND {_among(among)})" if among else mine
+
+
+def _among(table: str | None) -> str:
+    if table is None:
+        return "true"
+    return f"(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM {table})"

@@ -44,7 +44,7 @@ def try_again(warehouse: Warehouse, held: Contract, settings: Settings) -> None:
     """Blocked batches that other circumstances may free are landed again; a feed whose facts or
     quarantine other circumstances would change is loaded anew from raw.
     """
-    if _is_stale(warehouse, held):
+    if is_stale(warehouse, held):
         reset(warehouse, held.feed)
         return
     with warehouse.transaction():
@@ -132,7 +132,8 @@ def _block_short(warehouse: Warehouse, held: Contract, run: Run, settings: Setti
     return True
 
 
-def _is_stale(warehouse: Warehouse, held: Contract) -> bool:
+def is_stale(warehouse: Warehouse, held: Contract) -> bool:
+    """Whether a feed's facts or quarantine would be others if they were loaded today."""
     row = warehouse.db.execute(
         "SELECT EXISTS (SELECT 1 FROM ops.batches WHERE feed = $feed AND "
         "((state IN ('accepted', 'partial') AND contract_sha256 <> $sha) "

@@ -1,4 +1,4 @@
-"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole.
+"""Facts to marts: verdicts by the protocols, findings, adherence; what need not be judged stays.
 
 What a run changes of an earlier one's verdicts is kept by `flows.changes`.
 """
@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flows.changes import FINDING_ID, note_changes, remember_verdicts
+from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
-from flows.metrics.adherence import monthly_counts, rule_monthly
+from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.outcomes import update_outcomes
+from flows.reach import STALE_SUBJECTS
 from flows.runs import Run
+from flows.scope import STALE_PATIENTS, Scope, find_scope, remember_scope
 from flows.settings import Settings
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
@@ -40,33 +43,45 @@ def judge_network(
     run: Run,
     settings: Settings,
     progress: Callable[[int, int], None],
+    *,
+    full: bool = False,
 ) -> JudgingSummary:
-    """Judge everything in the warehouse and replace the marts, in one transaction.
+    """Judge what `flows.scope` says, or everything when `full`, and replace it in the marts, in
+    one transaction.
 
     A finding that the marts held before keeps the run that first found it.
     """
     counts: list[pl.DataFrame] = []
-    coverage: list[pl.DataFrame] = []
     judged = 0
     with warehouse.transaction():
-        remember_verdicts(warehouse)
-        _empty_marts(warehouse)
-        _describe(warehouse, protocols)
-        waived = _waivers(warehouse, run)
-        number = number_of_buckets(warehouse)
-        for at, bucket in enumerate(buckets(warehouse, protocols, settings, run.as_of)):
+        waived = waivers_in_force(warehouse, run)
+        scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
+        first = _make_room(warehouse, protocols, scope)
+        among = None if scope.everything else STALE_PATIENTS
+        only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
+        number = number_of_buckets(warehouse, among)
+        parts = buckets(warehouse, protocols, settings, run.as_of, among)
+        for at, bucket in enumerate(parts):
             progress(at, number)
-            judgement = _numbered(_own(judge(protocols, bucket.facts), bucket), judged)
+            judgement = _numbered(
+                _own(judge(protocols, bucket.facts, only), bucket), first + judged
+            )
             judged += len(judgement.subjects)
             verdicts = _with_waivers(judgement, waived)
             counts.append(monthly_counts(verdicts, judgement.subjects))
-            coverage.append(judgement.coverage)
             _insert(warehouse, judgement, verdicts, run)
-        _insert_monthly(warehouse, pl.concat(counts))
-        _insert_coverage(warehouse, pl.concat(coverage))
+        _update_monthly(warehouse, pl.concat(counts))
+        _count_coverage(warehouse)
+        update_outcomes(warehouse, protocols, run)
+        _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
-        note_changes(warehouse, protocols, run)
-    return replace(_summary(warehouse, judged), notes=unknown_clinics(warehouse, protocols))
+        note_changes(warehouse, protocols, run, first, touched=scope.touched)
+        summary = _summary(warehouse, judged)
+        counted = (summary.judged, summary.skipped)
+        remember_scope(warehouse, protocols, run, settings, waived, counted)
+        for table in (STALE_SUBJECTS, STALE_PATIENTS):
+            warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
+    return replace(summary, notes=unknown_clinics(warehouse, protocols))
 
 
 def unknown_clinics(warehouse: Warehouse, protocols: Sequence[Protocol]) -> tuple[str, ...]:
@@ -82,16 +97,42 @@ def unknown_clinics(warehouse: Warehouse, protocols: Sequence[Protocol]) -> tupl
     )
 
 
-def _empty_marts(warehouse: Warehouse) -> None:
-    """The marts as their definitions say now, without rows; `earlier` remembers the findings."""
+def _make_room(warehouse: Warehouse, protocols: tuple[Protocol, ...], scope: Scope) -> int:
+    """Set aside and take out what is judged again; gives the first free subject number.
+
+    `earlier` remembers which run first found a finding. Where everything is judged, the marts are
+    made anew as their definitions say now.
+    """
     db = warehouse.db
+    again = (
+        ""
+        if scope.everything
+        else (f"SEMI JOIN {STALE_SUBJECTS} USING (clinic_id, subject_kind, subject_id)")
+    )
     db.execute(
         "CREATE OR REPLACE TEMP TABLE earlier AS "
-        "SELECT finding_id, first_found_run FROM marts.findings"
+        f"SELECT finding_id, first_found_run FROM marts.findings {again}"
     )
-    for table, definition in table_definitions("marts").items():
-        db.execute(f"DROP TABLE IF EXISTS marts.{table}")
-        db.execute(definition)
+    set_aside(warehouse, None if scope.everything else STALE_SUBJECTS)
+    if scope.everything:
+        for table, definition in table_definitions("marts").items():
+            db.execute(f"DROP TABLE IF EXISTS marts.{table}")
+            db.execute(definition)
+        _describe(warehouse, protocols)
+        return 0
+    row = db.execute("SELECT coalesce(max(subject_no) + 1, 0) FROM marts.subjects").fetchone()
+    assert row is not None
+    gone = "subject_no IN (SELECT subject_no FROM marts.subjects_before)"
+    db.execute(f"DELETE FROM marts.verdicts WHERE {gone}")
+    for table in ("subjects", "findings"):
+        db.execute(
+            f"DELETE FROM marts.{table} WHERE (clinic_id, subject_kind, subject_id) IN "
+            f"(FROM {STALE_SUBJECTS})"
+        )
+    db.execute(
+        f"DELETE FROM marts.governance WHERE (clinic_id, patient_id) IN (FROM {STALE_PATIENTS})"
+    )
+    return int(row[0])
 
 
 def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
@@ -121,7 +162,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
     _append(warehouse, "marts.protocols", described)
 
 
-def _waivers(warehouse: Warehouse, run: Run) -> pl.DataFrame:
+def waivers_in_force(warehouse: Warehouse, run: Run) -> pl.DataFrame:
     """clinic_id, subject_id, rule_id of waivers that hold on as_of's local day."""
     today = "timezone(c.time_zone, $as_of::TIMESTAMPTZ)::DATE"
     return fetched(
@@ -188,10 +229,11 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
         .join(judgement.subjects, on="subject_no")
         .join(rules, on="rule_no")
         .with_columns(run_id=pl.lit(run.run_id))
-        .drop("subject_no", "rule_no", "program", "local_date")
+        .drop("subject_no", "rule_no", "program", "local_date", "course", "course_started_at")
     )
     _append(warehouse, "marts.subjects", subjects)
     _append(warehouse, "marts.verdicts", verdicts)
+    _append(warehouse, "marts.governance", judgement.governance)
     _append(
         warehouse,
         "marts.findings",
@@ -202,21 +244,80 @@ def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, 
     )
 
 
-def _insert_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
+def _update_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
+    """Add the new verdicts' counts to the months they touch, and take the old ones' off.
+
+    Rules keep their numbers from one run to the next unless everything is judged.
+    """
+    statuses = ", ".join(
+        f"-count(*) FILTER (v.status = '{name}') AS {name}" for name in COUNTS if name != "waived"
+    )
+    before = fetched(
+        warehouse,
+        f"SELECT s.clinic_id, v.rule_no, date_trunc('month', s.local_date)::DATE AS month, "
+        f"{statuses}, -count(*) FILTER (v.status = 'not_met' AND waived) AS waived "
+        "FROM marts.verdicts_before v JOIN marts.subjects_before s USING (subject_no) "
+        "WHERE EXISTS (FROM marts.rule_monthly) GROUP BY ALL",
+    )
+    standing = fetched(
+        warehouse,
+        f"SELECT clinic_id, rule_no, month, {', '.join(COUNTS)} FROM marts.rule_monthly m "
+        "JOIN marts.rules r USING (protocol, protocol_version, rule_id)",
+    )
+    changed = (
+        pl.concat([counts, before.select(_typed(counts))]).group_by(KEYS).agg(pl.col(COUNTS).sum())
+    )
+    touched = standing.select(_typed(counts)).join(changed, on=KEYS, how="semi")
+    rates = rule_monthly(pl.concat([changed.select(_typed(counts)), touched])).filter(
+        pl.sum_horizontal(COUNTS) > 0
+    )
+    warehouse.db.execute(
+        "DELETE FROM marts.rule_monthly m WHERE EXISTS (SELECT 1 FROM changed c "
+        "JOIN marts.rules r USING (rule_no) WHERE c.clinic_id = m.clinic_id "
+        "AND c.month = m.month AND r.protocol = m.protocol "
+        "AND r.protocol_version = m.protocol_version AND r.rule_id = m.rule_id)"
+    )
     _append(
         warehouse,
         "marts.rule_monthly",
-        rule_monthly(counts),
+        rates,
         "SELECT frame.* EXCLUDE (rule_no), r.protocol, r.protocol_version, r.rule_id "
         "FROM frame JOIN marts.rules r USING (rule_no)",
     )
 
 
-def _insert_coverage(warehouse: Warehouse, parts: pl.DataFrame) -> None:
-    whole = parts.group_by("clinic_id", "program", "month").agg(
-        pl.col("judged", "not_dosed", "uncovered").sum()
+def _typed(like: pl.DataFrame) -> list[pl.Expr]:
+    return [pl.col(name).cast(kind) for name, kind in like.schema.items()]
+
+
+def _count_coverage(warehouse: Warehouse) -> None:
+    db = warehouse.db
+    db.execute("DELETE FROM marts.coverage")
+    db.execute(
+        "INSERT INTO marts.coverage BY NAME SELECT clinic_id, program, month, "
+        "count(*) FILTER (judged) AS judged, count(*) FILTER (not_dosed) AS not_dosed, "
+        "count(*) FILTER (uncovered) AS uncovered FROM marts.governance GROUP BY ALL ORDER BY ALL"
     )
-    _append(warehouse, "marts.coverage", whole)
+
+
+def _note_partitions(warehouse: Warehouse, run: Run, first: int) -> None:
+    """Which clinics' months this run judged anew, or took the last subject from."""
+    db = warehouse.db
+    month = "strftime(local_date, '%Y-%m') AS month"
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE months AS SELECT clinic_id, {month} "
+        f"FROM marts.subjects_before UNION SELECT clinic_id, {month} FROM marts.subjects "
+        f"WHERE subject_no >= {first}"
+    )
+    db.execute(
+        "DELETE FROM ops.partitions WHERE (clinic_id, month) IN (FROM months)"
+        + (" OR true" if first == 0 else "")
+    )
+    db.execute(
+        f"INSERT INTO ops.partitions SELECT clinic_id, month, {run.seq} FROM months "
+        f"WHERE (clinic_id, month) IN (SELECT clinic_id, {month} FROM marts.subjects) ORDER BY ALL"
+    )
+    db.execute("DROP TABLE months")
 
 
 def _append(
@@ -240,4 +341,6 @@ def _summary(warehouse: Warehouse, judged: int) -> JudgingSummary:
         "SELECT severity, count(*) FROM marts.findings WHERE status = 'not_met' AND NOT waived "
         "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return JudgingSummary(judged, 0, dict(by_status), dict(by_severity))
+    row = db.execute("SELECT count(*) FROM marts.subjects").fetchone()
+    assert row is not None
+    return JudgingSummary(judged, int(row[0]) - judged, dict(by_status), dict(by_severity))

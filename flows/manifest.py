@@ -15,17 +15,28 @@ from flows.warehouse import Warehouse
 MANIFEST = "manifest.json"
 
 
-def write_manifest(warehouse: Warehouse, run: Run, folder: Path, rows: Mapping[str, int]) -> None:
-    """Write `manifest.json` over everything else in the folder; `rows` counts published rows."""
+def write_manifest(
+    warehouse: Warehouse,
+    run: Run,
+    folder: Path,
+    rows: Mapping[str, int],
+    earlier: Path | None = None,
+) -> None:
+    """Write `manifest.json` over everything else in the folder; `rows` counts published rows.
+
+    A file that is a hard link into the folder of an earlier run has the hash that is written there.
+    """
+    known = _known(earlier) if earlier is not None else {}
     about = {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
         "keel_version": __version__,
         "protocols": _protocols(warehouse),
         "derived": _derived(warehouse),
+        "subjects": _subjects(warehouse),
         "rows": dict(sorted(rows.items())),
         "files": {
-            path.relative_to(folder).as_posix(): _sha256(path)
+            path.relative_to(folder).as_posix(): _hash(path, folder, earlier, known)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },
@@ -41,6 +52,12 @@ def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:
     return [{"protocol": name, "version": version, "sha256": sha} for name, version, sha in rows]
 
 
+def _subjects(warehouse: Warehouse) -> dict[str, int]:
+    """How many were judged anew and how many left as they were."""
+    row = warehouse.db.execute("SELECT judged, skipped FROM ops.judged").fetchone()
+    return dict(zip(("judged", "skipped"), row or (0, 0), strict=True))
+
+
 def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Dates that a source does not have, and how each was made up."""
     rows = warehouse.db.execute(
@@ -50,6 +67,24 @@ def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
     ).fetchall()
     names = ("source", "clinic_id", "feed", "column", "how")
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _known(earlier: Path) -> Mapping[str, str]:
+    """Hashes that an earlier manifest holds; none when it cannot be read."""
+    try:
+        files: Mapping[str, str] = json.loads((earlier / MANIFEST).read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return files
+
+
+def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, str]) -> str:
+    name = path.relative_to(folder)
+    if earlier is not None and path.stat().st_nlink > 1 and name.as_posix() in known:
+        there = earlier / name
+        if there.exists() and there.samefile(path):
+            return known[name.as_posix()]
+    return _sha256(path)
 
 
 def _sha256(path: Path) -> str:

@@ -34,11 +34,14 @@ class Night:
         protocols: tuple[Protocol, ...],
         progress: Progress,
         only: tuple[Sequence[str], Sequence[str]],
+        *,
+        full: bool,
     ) -> None:
         self.settings, self.warehouse, self.run = settings, warehouse, run
         self.protocols, self.progress = protocols, progress
         self.failure: Exception | None = None
         self._only_feeds, self._only_clinics = only
+        self._full = full
         self._watch = Stopwatch()
         self._found = Found.nothing()
         self._loaded: dict[str, FeedSummary] = {}
@@ -71,8 +74,9 @@ class Night:
 
         with self._stage("judge", 0, 1):
             self._judged = judge_network(
-                self.warehouse, self.protocols, self.run, self.settings, progress
-            )
+                self.warehouse, self.protocols, self.run, self.settings, progress,
+                full=self._full,
+            )  # fmt: skip
             add_notes(self.warehouse, self.run, self._judged.notes)
 
     def publish(self) -> None:
@@ -103,8 +107,10 @@ def open_night(
     feeds: Sequence[str] = (),
     clinics: Sequence[str] = (),
     progress: Progress | None = None,
+    full: bool = False,
 ) -> Iterator[Night]:
-    """A night on the settings' warehouse, which no other run can open meanwhile.
+    """A night on the settings' warehouse, which no other run can open meanwhile; `full` judges
+    everything anew, not only what may have changed.
 
     Raises CheckError or ProtocolError (a contract or protocol is broken), WarehouseBusy, DiskError.
     """
@@ -114,7 +120,7 @@ def open_night(
     with open_warehouse(settings.warehouse) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
-        night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics))
+        night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics), full=full)
         try:
             yield night
         except BaseException:

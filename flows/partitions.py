@@ -32,18 +32,27 @@ class _Partition(NamedTuple):
     end: int
 
 
-def write_verdicts(warehouse: Warehouse, folder: Path) -> int:
+def write_verdicts(
+    warehouse: Warehouse, folder: Path, earlier: Path | None = None, since: int = 0
+) -> int:
     """Write FOLDER/clinic_id=C/month=YYYY-MM/part.parquet; gives how many verdicts there are.
 
-    A clinic's id is percent-encoded in the path, as readers of such folders expect.
+    A month that no run after number `since` judged is a hard link to that of `earlier`, the
+    verdicts of that run. A clinic's id is percent-encoded in the path, as readers of such folders
+    expect.
     """
     db = warehouse.db
     folder.mkdir()
+    linked = _link(warehouse, folder, earlier, since) if earlier is not None else []
+    db.execute("CREATE OR REPLACE TEMP TABLE linked (clinic_id VARCHAR, month VARCHAR)")
+    if linked:
+        db.executemany("INSERT INTO linked VALUES (?, ?)", linked)
     db.execute(
         "CREATE OR REPLACE TEMP TABLE placed AS SELECT (row_number() OVER (ORDER BY clinic_id, "
         "month, subject_kind, subject_id, protocol) - 1)::INTEGER AS place, * FROM "
         "(SELECT subject_no, clinic_id, subject_kind, subject_id, protocol, protocol_version, "
-        "strftime(local_date, '%Y-%m') AS month FROM marts.subjects) ORDER BY place"
+        "strftime(local_date, '%Y-%m') AS month FROM marts.subjects) "
+        "ANTI JOIN linked USING (clinic_id, month) ORDER BY place"
     )
     db.execute(
         "CREATE OR REPLACE TEMP TABLE rule_ranks AS SELECT rule_no, rule_id, "
@@ -57,10 +66,36 @@ def write_verdicts(warehouse: Warehouse, folder: Path) -> int:
                 "GROUP BY ALL ORDER BY 3"
             ).fetchall()
         ]
-        return sum(_write_chunk(warehouse, folder, chunk) for chunk in _chunks(partitions))
+        for chunk in _chunks(partitions):
+            _write_chunk(warehouse, folder, chunk)
     finally:
-        db.execute("DROP TABLE placed")
-        db.execute("DROP TABLE rule_ranks")
+        for table in ("linked", "placed", "rule_ranks"):
+            db.execute(f"DROP TABLE {table}")
+    row = db.execute("SELECT count(*) FROM marts.verdicts").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _link(warehouse: Warehouse, folder: Path, earlier: Path, since: int) -> list[tuple[str, str]]:
+    """Hard links to the months that did not change; where none can be made, there is none."""
+    unchanged = warehouse.db.execute(
+        "SELECT clinic_id, month FROM ops.partitions WHERE changed_seq <= ? ORDER BY ALL", [since]
+    ).fetchall()
+    linked = []
+    for clinic_id, month in unchanged:
+        there = earlier / _place(clinic_id, month)
+        here = folder / _place(clinic_id, month)
+        try:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.hardlink_to(there)
+        except OSError:
+            continue
+        linked.append((clinic_id, month))
+    return linked
+
+
+def _place(clinic_id: str, month: str) -> Path:
+    return Path(f"clinic_id={quote(clinic_id, safe='')}", f"month={month}", "part.parquet")
 
 
 def _chunks(partitions: list[_Partition]) -> Iterator[list[_Partition]]:
@@ -75,7 +110,7 @@ def _chunks(partitions: list[_Partition]) -> Iterator[list[_Partition]]:
         yield chunk
 
 
-def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) -> int:
+def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) -> None:
     start, end = chunk[0].start, chunk[-1].end
     within = "WHERE place >= $start AND place < $end"
     parameters = {"start": start, "end": end}
@@ -98,11 +133,9 @@ def _write_chunk(warehouse: Warehouse, folder: Path, chunk: list[_Partition]) ->
     for partition, first, last in zip(chunk, cuts, cuts[1:], strict=False):
         own = texts.slice(partition.start - start, partition.end - partition.start)
         part = _table(own, rows.slice(first, last - first), partition.start, rules)
-        target = folder / f"clinic_id={quote(partition.clinic_id, safe='')}"
-        target = target / f"month={partition.month}"
-        target.mkdir(parents=True)
-        pq.write_table(part, target / "part.parquet", compression="zstd", store_schema=False)
-    return len(rows)
+        target = folder / _place(partition.clinic_id, partition.month)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(part, target, compression="zstd", store_schema=False)
 
 
 def _table(texts: pa.Table, rows: pa.Table, first: int, rules: pa.ChunkedArray) -> pa.Table:

@@ -34,6 +34,8 @@ def ensure_pseudonyms(warehouse: Warehouse) -> None:
         "SELECT DISTINCT clinic_id, patient_id FROM ("
         "SELECT clinic_id, patient_id FROM facts.patients UNION ALL "
         "SELECT clinic_id, patient_id FROM marts.subjects UNION ALL "
+        "SELECT clinic_id, patient_id FROM marts.suicidality_followup UNION ALL "
+        "SELECT clinic_id, patient_id FROM marts.outcome_warnings UNION ALL "
         "SELECT clinic_id, patient_id FROM ops.quarantine WHERE patient_id IS NOT NULL "
         "AND clinic_id IS NOT NULL) "
         "ANTI JOIN ops.pseudonyms USING (clinic_id, patient_id) ORDER BY ALL"

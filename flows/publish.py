@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -48,7 +49,7 @@ def publish_run(
         publish.mkdir(parents=True, exist_ok=True)
         _sweep(publish)
         try:
-            _write(warehouse, run, temporary)
+            _write(warehouse, run, temporary, _earlier(warehouse, publish))
             _flush(temporary)
             temporary.rename(publish / run.run_id)
         except BaseException:
@@ -59,13 +60,38 @@ def publish_run(
     return publish / run.run_id
 
 
-def _write(warehouse: Warehouse, run: Run, folder: Path) -> None:
+@dataclass(frozen=True)
+class _Earlier:
+    """A whole run that this warehouse published before, and its number."""
+
+    folder: Path
+    seq: int
+
+
+def _earlier(warehouse: Warehouse, publish: Path) -> _Earlier | None:
+    """The current run, if it is this warehouse's."""
+    try:
+        name = (publish / CURRENT).readlink().name
+    except OSError:
+        return None
+    row = warehouse.db.execute(
+        "SELECT seq FROM ops.runs WHERE run_id = ? AND state = 'published'", [name]
+    ).fetchone()
+    return _Earlier(publish / name, int(row[0])) if row else None
+
+
+def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | None) -> None:
     folder.mkdir()
     rows = write_results(warehouse, run, folder / RESULTS)
-    rows["verdicts"] = write_verdicts(warehouse, folder / "verdicts")
+    verdicts = folder / "verdicts"
+    rows["verdicts"] = (
+        write_verdicts(warehouse, verdicts, earlier.folder / "verdicts", earlier.seq)
+        if earlier
+        else write_verdicts(warehouse, verdicts)
+    )
     with reading_results(warehouse, folder / RESULTS):
         _write_report(warehouse.db, folder / "report")
-    write_manifest(warehouse, run, folder, rows)
+    write_manifest(warehouse, run, folder, rows, earlier.folder if earlier else None)
 
 
 def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:

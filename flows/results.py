@@ -16,7 +16,17 @@ _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
+    "outcome_cohorts": "*", "durability": "*",
 }  # fmt: skip
+
+
+# Tables of `marts` with a patient id, which is all that changes in them, and how they are sorted.
+_OF_PATIENTS = {
+    "outcome_courses": "clinic_id, protocol, course_started_at, patient_id, course, instrument, "
+    "instrument_version",
+    "suicidality_followup": "clinic_id, positive_at, outcome_id",
+    "outcome_warnings": "clinic_id, administered_at, outcome_id",
+}
 
 
 def write_results(warehouse: Warehouse, run: Run, path: Path) -> dict[str, int]:
@@ -49,6 +59,11 @@ def _published(run: Run) -> dict[str, str]:
         f"marts.{table}": f"SELECT {columns} FROM marts.{table} ORDER BY ALL"
         for table, columns in _PLAIN.items()
     }
+    of_patients = {
+        f"marts.{table}": "SELECT * EXCLUDE (pseudonym) REPLACE (pseudonym AS patient_id) "
+        f"FROM marts.{table} {_KNOWN} ORDER BY {order}"
+        for table, order in _OF_PATIENTS.items()
+    }
     return {
         "marts.findings": "SELECT * EXCLUDE (pseudonym) REPLACE (pseudonym AS patient_id) "
         f"FROM marts.findings {_KNOWN} ORDER BY clinic_id, started_at, subject_id, rule_id",
@@ -62,6 +77,7 @@ def _published(run: Run) -> dict[str, str]:
         f"WHERE f.status = 'pending' AND f.due_at > {quoted(run.as_of.isoformat())}::TIMESTAMPTZ "
         "ORDER BY f.due_at, clinic_id, subject_id, rule_id",
         **plain,
+        **of_patients,
         "marts.clinics": "SELECT clinic_id, name, time_zone, state, chairs FROM facts.clinics "
         "ORDER BY ALL",
         "ops.runs": f"SELECT * REPLACE (CASE WHEN run_id = {quoted(run.run_id)} "

@@ -27,7 +27,8 @@ STATUS_WORDS = (
 
 @dataclass(frozen=True)
 class Summary:
-    """A night's counts. `breaches_by_severity` counts not_met findings, waived ones left out."""
+    """A night's counts. `breaches_by_severity` counts not_met findings, waived ones left out;
+    `seconds` are by stage, and those of `validate` lie within `load`."""
 
     run_id: str
     as_of: str
@@ -72,7 +73,10 @@ class Summary:
             skipped=judged.skipped,
             findings=dict(judged.findings),
             breaches_by_severity=dict(judged.breaches),
-            seconds=dict(seconds),
+            seconds={
+                **seconds,
+                "validate": round(sum(feed.validate_seconds for feed in loaded.values()), 3),
+            },
             refused=len(found.refused),
             notes=(
                 *found.notes,

@@ -133,6 +133,16 @@ def read_warehouse(folder: Path) -> Iterator[Warehouse]:
 
 
 @contextmanager
+def no_warehouse() -> Iterator[Warehouse]:
+    """An empty one in memory, in place of one that nobody has made yet."""
+    with duckdb.connect() as db:
+        _set_up(db)
+        warehouse = Warehouse(Path(), db)
+        _create_tables(warehouse)
+        yield warehouse
+
+
+@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

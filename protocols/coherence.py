@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from protocols.extending import nearest
+from protocols.instruments import instruments
 from protocols.model import (
     CadenceRule,
     ElapsedRule,
@@ -36,7 +37,19 @@ def check_coherence(protocol: Protocol, fail: Fail) -> None:
     for name in protocol.measures:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             fail(("measures", name), f"{name} is no name for a measure; use a-z, 0-9 and _")
+    _check_primary(protocol, fail)
     check_examples(protocol, fail)
+
+
+def _check_primary(protocol: Protocol, fail: Fail) -> None:
+    """Cohorts are made of a scale that has totals."""
+    if protocol.primary is None:
+        return
+    name = protocol.primary.instrument
+    known = [scale.key for scale in instruments().instruments if scale.scoring.by != "triage"]
+    if name not in known:
+        fail(("primary", "instrument"), f"{name} is no scale with totals that Keel knows"
+             f"{nearest(name, known)}")  # fmt: skip
 
 
 def _check_dates(protocol: Protocol, fail: Fail) -> None:

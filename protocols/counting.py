@@ -93,13 +93,13 @@ def _unanswered(judged: pl.DataFrame, rule: ResponseRule, gatherer: Gatherer) ->
     trigger, then = rule.trigger, rule.then
     asked = Part(rule.id, trigger.of, trigger.by, trigger.window, trigger.among, trigger.where)
     answer = Part(f"{rule.id}.then", then.of, then.by, None, None, then.where)
-    nothing = judged.with_columns(
+    triggers = _tested(judged, asked, gatherer).rename({"_at": "_asked"})
+    asking = judged.join(triggers, on="_idx", how="semi").with_columns(
         pl.lit(None, INSTANT).alias(f"{answer.name}.start"),
         pl.lit(None, INSTANT).alias(f"{answer.name}.end"),
         pl.lit(value=False).alias(f"{answer.name}.unknown"),
     )
-    triggers = _tested(judged, asked, gatherer).rename({"_at": "_asked"})
-    answers = _tested(nothing, answer, gatherer).with_columns(_answered="_at")
+    answers = _tested(asking, answer, gatherer).with_columns(_answered="_at")
     pairs = triggers.sort("_asked").join_asof(
         answers.sort("_at"), left_on="_asked", right_on="_at", by="_idx", strategy="forward",
         allow_exact_matches=False, check_sortedness=False,

@@ -41,16 +41,18 @@ class Judgement:
 
     `subjects`: one row is one judged row under one protocol (`subject_no`, clinic_id,
     subject_kind, subject_id, session_id, patient_id, protocol, protocol_version, program,
-    started_at, local_date). `verdicts`: one row is one rule on one subject (subject_no, rule_no,
-    status, observed). `words`: reason and due_at of those neither met nor excluded. `rules`: what
-    each rule_no is. `coverage`: clinic_id, program, month, judged, not_dosed, uncovered.
+    started_at, local_date; of sessions also course and course_started_at). `verdicts`: one row is
+    one rule on one subject (subject_no, rule_no, status, observed). `words`: reason and due_at of
+    those neither met nor excluded. `rules`: what each rule_no is. `governance`: one row is a
+    session that was completed or aborted (clinic_id, session_id, patient_id, program, month,
+    judged, not_dosed, uncovered).
     """
 
     subjects: pl.DataFrame
     verdicts: pl.DataFrame
     words: pl.DataFrame
     rules: pl.DataFrame
-    coverage: pl.DataFrame
+    governance: pl.DataFrame
 
 
 def rule_table(protocols: Sequence[Protocol]) -> pl.DataFrame:
@@ -74,8 +76,11 @@ def rule_table(protocols: Sequence[Protocol]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
-def judge(protocols: Sequence[Protocol], facts: Facts) -> Judgement:
-    """Judge every row of sessions, dispenses and outcomes by every protocol that governs it."""
+def judge(
+    protocols: Sequence[Protocol], facts: Facts, only: pl.DataFrame | None = None
+) -> Judgement:
+    """Judge every row of sessions, dispenses and outcomes by every protocol that governs it, or of
+    those `only` (clinic_id, subject_kind, subject_id)."""
     rules = rule_table(protocols)
     numbers = {(r["protocol"], r["protocol_version"], r["rule_id"]): r["rule_no"]
                for r in rules.iter_rows(named=True)}  # fmt: skip
@@ -91,6 +96,7 @@ def judge(protocols: Sequence[Protocol], facts: Facts) -> Judgement:
         if versions[0].judges == "sessions" and any(v.programs is not None for v in versions):
             governed.append(_governance(rows))
         everything = rows.filter(pl.col("_version").is_not_null())
+        rows = _with_wanted(rows, SUBJECT_KINDS[versions[0].judges], only)
         for at, protocol in enumerate(versions):
             judged = _featured(rows, everything, at, protocol, facts)
             judged = judged.with_columns(
@@ -108,7 +114,7 @@ def judge(protocols: Sequence[Protocol], facts: Facts) -> Judgement:
         verdicts=_stacked(verdicts, VERDICTS),
         words=_stacked(words, WORDS),
         rules=rules,
-        coverage=_coverage(governed, facts),
+        governance=_governed(governed, facts),
     )
 
 
@@ -145,11 +151,23 @@ def subject_statuses(judgement: Judgement) -> pl.DataFrame:
 # --- one version ---
 
 
+def _with_wanted(rows: pl.DataFrame, kind: str, only: pl.DataFrame | None) -> pl.DataFrame:
+    """`_wanted`: whether a row's verdicts are asked for."""
+    if only is None:
+        return rows.with_columns(_wanted=pl.lit(value=True))
+    mine = only.filter(pl.col("subject_kind") == kind).select(
+        "clinic_id", _subject="subject_id", _wanted=pl.lit(value=True)
+    )
+    return rows.join(
+        mine.unique(), on=["clinic_id", "_subject"], how="left", maintain_order="left"
+    ).with_columns(pl.col("_wanted").fill_null(value=False))
+
+
 def _featured(
     rows: pl.DataFrame, everything: pl.DataFrame, version: int, protocol: Protocol, facts: Facts
 ) -> pl.DataFrame:
     """The rows that a version judges, with every feature its rules need."""
-    mine = pl.col("_version") == version
+    mine = (pl.col("_version") == version) & pl.col("_wanted")
     changes = any(rule.kind == "change" for rule in protocol.rules)
     judged = rows.filter(pl.col("_held") if changes else mine)
     judged = judged.with_row_index("_idx")
@@ -197,8 +215,13 @@ def _subjects(judged: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
     )
     session = pl.col("session_id") if "session_id" in judged.columns else pl.lit(None, pl.String)
     program = pl.col("program") if "program" in judged.columns else pl.lit(None, pl.String)
+    course = {
+        name: pl.col(name) if name in judged.columns else pl.lit(None)
+        for name in ("course", "course_started_at")
+    }
     return judged.select(
         "subject_no", "clinic_id",
+        **course,
         subject_kind=pl.lit(SUBJECT_KINDS[protocol.judges]),
         subject_id=pl.col("_subject"),
         session_id=session,
@@ -216,7 +239,14 @@ def _subject_schema() -> pl.Schema:
              "protocol_version", "program")  # fmt: skip
     texts = {name: pl.String() for name in names}
     return pl.Schema(
-        {"subject_no": pl.UInt32(), **texts, "started_at": INSTANT, "local_date": pl.Date()}
+        {
+            "subject_no": pl.UInt32(),
+            **texts,
+            "started_at": INSTANT,
+            "local_date": pl.Date(),
+            "course": pl.Int32(),
+            "course_started_at": INSTANT,
+        }
     )
 
 
@@ -377,8 +407,8 @@ def _governance(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _coverage(governed: list[pl.DataFrame], facts: Facts) -> pl.DataFrame:
-    """Per clinic, programme and local month: sessions judged, aborted without a dose, uncovered."""
+def _governed(governed: list[pl.DataFrame], facts: Facts) -> pl.DataFrame:
+    """Each session that was completed or aborted: judged, aborted without a dose, uncovered."""
     schema = {"clinic_id": pl.String, "session_id": pl.String, "_governs": pl.Boolean,
               "_mine": pl.Boolean}  # fmt: skip
     held = (
@@ -388,25 +418,19 @@ def _coverage(governed: list[pl.DataFrame], facts: Facts) -> pl.DataFrame:
     )
     dosed = pl.col("_first_any").is_not_null()
     completed, aborted = pl.col("status") == "completed", pl.col("status") == "aborted"
-    rows = (
+    return (
         facts.evidence("sessions")
         .filter(completed | aborted)
         .join(facts.zones.lazy(), on="clinic_id", how="left")
         .with_columns(local_date=local_day(pl.coalesce("_at", "scheduled_at"), facts.zone_names))
         .join(held.lazy(), on=["clinic_id", "session_id"], how="left")
         .with_columns(pl.col("_governs", "_mine").fill_null(value=False))
-        .with_columns(
-            _uncovered=~pl.col("_governs") & (completed | (aborted & dosed)),
-            _not_dosed=aborted & ~pl.col("_mine") & (pl.col("_governs") | ~dosed),
+        .select(
+            "clinic_id", "session_id", "patient_id", "program",
+            month=pl.col("local_date").dt.truncate("1mo"),
+            judged=pl.col("_mine"),
+            not_dosed=aborted & ~pl.col("_mine") & (pl.col("_governs") | ~dosed),
+            uncovered=~pl.col("_governs") & (completed | (aborted & dosed)),
         )
-    )
-    return (
-        rows.group_by("clinic_id", "program", month=pl.col("local_date").dt.truncate("1mo"))
-        .agg(
-            judged=pl.col("_mine").sum().cast(pl.Int64),
-            not_dosed=pl.col("_not_dosed").sum().cast(pl.Int64),
-            uncovered=pl.col("_uncovered").sum().cast(pl.Int64),
-        )
-        .sort("clinic_id", "program", "month", nulls_last=True)
         .collect()
-    )
+    )  # fmt: skip

@@ -268,11 +268,14 @@ class Course(_Part):
 
 
 class Primary(_Part):
-    """Which outcome makes a protocol's cohorts."""
+    """Which outcome makes a protocol's cohorts: the one nearest to a course's `day` (its first is
+    day 1), at most `within` days off. `remission`, where the protocol takes another cut than
+    `instruments.yaml`."""
 
     instrument: str
     day: int
     within: int
+    remission: float | None = None
 
 
 class Example(_Part):

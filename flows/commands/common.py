@@ -51,6 +51,12 @@ Clinics = Annotated[
 Feeds = Annotated[
     list[str] | None, typer.Option("--feed", help="Only this feed's files (repeat for more)")
 ]
+Full = Annotated[
+    bool, typer.Option("--full", help="Judge everything anew, not only what may have changed")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what a night would do; write nothing")
+]
 FailOn = Annotated[
     str | None,
     typer.Option("--fail-on", help="Exit 6 on a not_met finding of this severity or above"),

@@ -14,9 +14,11 @@ from flows.commands.common import (
     Clinics,
     Config,
     Debug,
+    DryRun,
     Exit,
     FailOn,
     Feeds,
+    Full,
     Json,
     Landing,
     Plain,
@@ -40,6 +42,8 @@ def nightly(
     as_of: AsOf = None,
     feed: Feeds = None,
     clinic: Clinics = None,
+    dry_run: DryRun = False,
+    full: Full = False,
     fail_on: FailOn = None,
     plain: Plain = False,
     as_json: Json = False,
@@ -60,8 +64,23 @@ def nightly(
             "as_of": moment,
         }
         settings = load_settings(config, overrides)
-        code = run_night(settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json)
+        if dry_run:
+            show_rehearsal(settings, feed or [], clinic or [], as_json=as_json, full=full)
+            raise typer.Exit(Exit.DONE)
+        code = run_night(
+            settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json, full=full
+        )
     raise typer.Exit(code)
+
+
+def show_rehearsal(
+    settings: Settings, feeds: list[str], clinics: list[str], *, as_json: bool, full: bool
+) -> None:
+    """Say what a night would do."""
+    from flows.rehearsal import rehearse
+
+    found = rehearse(settings, feeds, clinics, full=full)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.words())
 
 
 def run_night(
@@ -72,6 +91,7 @@ def run_night(
     *,
     plain: bool,
     as_json: bool,
+    full: bool = False,
 ) -> int:
     """Run the night, show its summary and give the exit code that it earns."""
     from flows.night import open_night
@@ -79,7 +99,9 @@ def run_night(
 
     progress = for_this_terminal()
     try:
-        with open_night(settings, feeds=feeds, clinics=clinics, progress=progress) as night:
+        with open_night(
+            settings, feeds=feeds, clinics=clinics, progress=progress, full=full
+        ) as night:
             if plain:
                 from flows.nightly import plainly, tell
 

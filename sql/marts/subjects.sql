@@ -1,4 +1,5 @@
--- One row is one judged row (session, dispense or outcome) under one protocol version.
+-- One row is one judged row (session, dispense or outcome) under one protocol version. Sessions
+-- have the number and the first start of their course under the protocol.
 CREATE TABLE IF NOT EXISTS marts.subjects (
     subject_no UINTEGER NOT NULL,
     clinic_id VARCHAR NOT NULL,
@@ -11,6 +12,8 @@ CREATE TABLE IF NOT EXISTS marts.subjects (
     program VARCHAR,
     started_at TIMESTAMPTZ,
     local_date DATE NOT NULL,
+    course INTEGER,
+    course_started_at TIMESTAMPTZ,
     status VARCHAR NOT NULL,
     worst_severity VARCHAR,
     met INTEGER NOT NULL,

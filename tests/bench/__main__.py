@@ -1,4 +1,4 @@
-"""`make bench`: a full night against DuckDB merely loading the same CSVs, in one run.
+"""`make bench`: nights over a sample network, against DuckDB merely loading the same CSVs.
 
 Writes both raw timings, rows, peak memory and the commit to docs/bench/. Machines are noisy: read
 the ratio.
@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import duckdb
 
 from checks.contract import contracts
 from flows.demo import write_network
+from tests.bench.nights import measure
 
 ROOT = Path(__file__).parents[2]
 SESSIONS_PER_PATIENT = 8.6
@@ -41,8 +41,7 @@ def main() -> None:
         )  # fmt: skip
         writing = time.perf_counter() - started
         rival = bare_load(folder / "landing")
-        first = nightly(folder, written.as_of)
-        second = nightly(folder, written.as_of)
+        nights = measure(folder, written.as_of)
     found = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -50,9 +49,8 @@ def main() -> None:
         "rows": written.rows,
         "demo_seconds": round(writing, 1),
         "bare_load": rival,
-        "nightly": first,
-        "second_nightly": second,
-        "ratio": round(first["seconds"] / rival["seconds"], 2),
+        **nights,
+        "ratio": round(nights["nightly"]["seconds"] / rival["seconds"], 2),
     }
     target = ROOT / "docs" / "bench" / f"nightly-{sessions}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,32 +71,6 @@ def bare_load(landing: Path) -> dict[str, float]:
                     {"files": files},
                 )
         return {"seconds": round(time.perf_counter() - started, 2)}
-
-
-def nightly(folder: Path, as_of: datetime) -> dict[str, object]:
-    """A night in a process of its own, without Prefect: seconds, seconds per stage, peak memory."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", "nightly", "--plain", "--json", "--as-of",
-         as_of.isoformat(), "--landing", folder / "landing", "--warehouse", folder / "warehouse",
-         "--publish", folder / "published"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    seconds = time.perf_counter() - started
-    if done.returncode not in (0, 5):
-        raise SystemExit(done.stderr)
-    told = json.loads(done.stdout)
-    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    return {
-        "seconds": round(seconds, 2),
-        "stages": told["seconds"],
-        "peak_mb": round(peak / 1024),
-        "rows": told["rows"],
-        "batches": told["batches"],
-        "judged": told["judged"],
-        "findings": told["findings"],
-    }
 
 
 def commit() -> str:

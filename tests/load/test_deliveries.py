@@ -159,6 +159,19 @@ def test_the_same_bytes_under_a_later_date_are_a_delivery(network: Network) -> N
     assert network.state(f"{NORTH}/staff_2025-12-31.csv")[0] == "duplicate"
 
 
+def test_the_same_bytes_under_a_later_date_are_a_delivery_if_one_row_says_no_time_of_its_own(
+    network: Network,
+) -> None:
+    rows = [staff("ann", "nurse"), staff("ben", "nurse", 3)]
+    network.rows(f"{NORTH}/staff_2026-01-02.csv", rows)
+    network.rows(f"{NORTH}/staff_b.csv", [staff("ann", "therapist", 4)])
+    network.night()
+    assert ("ann", "therapist") in network.facts("staff", "staff_id", "role")
+    network.rows(f"{NORTH}/staff_2026-01-05.csv", rows)
+    network.night()
+    assert network.facts("staff", "staff_id", "role") == [("ann", "nurse"), ("ben", "nurse")]
+
+
 def test_the_same_bytes_twice_in_one_night_are_one_delivery(network: Network) -> None:
     network.rows(f"{NORTH}/staff_a.csv", [staff("ann", "nurse", 1)])
     network.rows(f"{NORTH}/staff_b.csv", [staff("ann", "nurse", 1)])

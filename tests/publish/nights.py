@@ -118,6 +118,7 @@ class Nights(Network):
         *,
         as_of: datetime | None = None,
         progress: Callable[[int, int], None] = lambda *_: None,
+        full: bool = False,
     ) -> tuple[Path, JudgingSummary]:
         """A whole night; gives the published folder and the counts."""
         if as_of is not None:
@@ -128,7 +129,7 @@ class Nights(Network):
             land(warehouse, discover(self.settings, warehouse, (), ()), run, self.settings)
             for feed in contracts():
                 load_feed(warehouse, feed, run, self.settings)
-            counts = judge_network(warehouse, protocols, run, self.settings, progress)
+            counts = judge_network(warehouse, protocols, run, self.settings, progress, full=full)
             folder = publish_run(warehouse, run, self.settings, protocols)
             finish_run(warehouse, run, "published")
         return folder, counts

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from checks.contract import contracts
 from flows.batches import withdraw_batch
-from flows.changes import note_changes, remember_verdicts
+from flows.changes import note_changes, set_aside
 from flows.recovery import reset
 from flows.runs import Run
 from flows.settings import FeedSettings
@@ -298,6 +298,7 @@ def test_another_text_of_the_same_version_is_a_change_of_protocol(first: Nights)
 def test_another_keel_that_finds_otherwise_is_told(first: Nights) -> None:
     with first.opened() as warehouse:
         warehouse.db.execute("UPDATE ops.runs SET keel_version = '0.0.9'")
+        warehouse.db.execute("UPDATE ops.judged SET circumstances = 'of Keel 0.0.9'")
         warehouse.db.execute("UPDATE marts.verdicts SET status = 'not_met' WHERE status = 'met'")
     found = night(first, 6)
     assert {row[1:] for rows in found.values() for row in rows} == {
@@ -398,11 +399,11 @@ def compared(held: Warehouse, before: Held, after: Held, *, turned: bool) -> lis
     """The changes from one run's verdicts to another's."""
     at = datetime(2026, 5, 1, tzinfo=UTC)
     fill(held, before, turned=False)
-    remember_verdicts(held)
+    set_aside(held, None)
     for table in ("subjects", "verdicts", "rules", "protocols"):
         held.db.execute(table_definitions("marts")[table])
     fill(held, after, turned=turned)
-    note_changes(held, (), Run("run", 1, at, at))
+    note_changes(held, (), Run("run", 1, at, at), 0, touched=False)
     return held.db.execute(
         "SELECT clinic_id, subject_id, protocol, rule_id, status_before, waived_before, "
         "status_after, waived_after, cause FROM ops.verdict_changes ORDER BY ALL"

@@ -246,7 +246,7 @@ def test_a_clinics_id_cannot_leave_its_folder(tmp_path: Path) -> None:
         for number, clinic in enumerate(hostile):
             db.execute(
                 "INSERT INTO marts.subjects VALUES (?, ?, 'session', 's', 's', 'x', 'p', '1.0.0', "
-                "NULL, NULL, DATE '2026-05-04', 'compliant', NULL, 1, 0, 0, 0, 0)",
+                "NULL, NULL, DATE '2026-05-04', NULL, NULL, 'compliant', NULL, 1, 0, 0, 0, 0)",
                 [number, clinic],
             )
             db.execute("INSERT INTO marts.verdicts VALUES (?, 1, 'met', NULL, false)", [number])

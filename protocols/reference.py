@@ -1,0 +1,124 @@
+"""The reference page of outcome scales, from `instruments.yaml`: `python -m protocols.reference
+FOLDER`. It is kept in the repository; a test holds it to the file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from protocols.instruments import (
+    Bands,
+    Fact,
+    Instrument,
+    Instruments,
+    Items,
+    ReliableChange,
+    Remission,
+    Scoring,
+    Source,
+    instruments,
+)
+
+_WRITTEN = "<!-- Written by `make docs` from protocols/instruments.yaml: change that. -->\n"
+_SCORED = {
+    "sum": "sum of all items", "mean": "mean of all items", "triage": "a level, no total",
+    "domains": "sum of each domain's highest item", "charted": "the total on the form",
+}  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """Each page's text by its file name."""
+    return {"instruments.md": page(instruments())}
+
+
+def page(held: Instruments) -> str:
+    """All scales: what each fact is, its tier and where it is from."""
+    rule = held.courses.reliable_change
+    parts = [
+        f"{_WRITTEN}# Outcome scales\n",
+        "Every fact has a tier: T1 law, label or REMS; T2 guideline; T3 a trial or published "
+        "study; T4 a house reading, without a source. *Recalled* sources were not read for this "
+        "page: check them before you lean on one. How courses are read from scores is said in "
+        "[outcomes](definitions/outcomes.md).\n",
+        f"Reliable change: {rule.formula}, {rule.criterion:g} standard errors of a difference, "
+        "where no published number of points stands. Ends are included.\n",
+    ]
+    for scale in held.instruments:
+        rows = [
+            (name.replace("_", " "), _words(scale, fact), fact.tier, _source(fact, held.sources))
+            for name, fact in scale.facts().items()
+        ]
+        parts += [f"## {scale.key}\n", f"{scale.title}.\n", _table(rows)]
+    parts += ["## Courses\n", _table(
+        (name.replace("_", " "), _plain(fact), fact.tier, _source(fact, held.sources))
+        for name, fact in held.courses
+    )]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _words(scale: Instrument, fact: Fact) -> str:
+    match fact:
+        case Items():
+            most = fact.most
+            top = "/".join(f"{m:g}" for m in most) if isinstance(most, tuple) else f"{most:g}" if (
+                most is not None) else "?"  # fmt: skip
+            codes = ", ".join(f"{code:g}" for code in fact.missing_codes)
+            more = f"; {codes} are missing, not scores" if codes else ""
+            return f"{fact.count} items of {fact.least:g} to {top}{more}"
+        case Scoring():
+            said = _SCORED[fact.by]
+            if fact.domains:
+                said += ": " + ", ".join("-".join(map(str, part)) for part in fact.domains)
+            for level in fact.levels:
+                said += f"; {level.level}: any of {', '.join(map(str, level.any_of))}"
+            if fact.prorate:
+                return f"{said}; up to {fact.prorate} missing items are prorated, half to even"
+            return said
+        case Bands():
+            return "; ".join(
+                f"{band.name} {band.least:g}-{band.most:g}" + (f" ({band.sex})" if band.sex else "")
+                for band in fact.of
+            )
+        case Remission():
+            bound = f"at most {fact.cut:g}"
+            return bound + "".join(f"; others: {other.cut:g}" for other in fact.others)
+        case ReliableChange() if fact.points is not None:
+            return f"{fact.points:g} points or more"
+    return _plain(fact)
+
+
+def _plain(fact: Fact) -> str:
+    said = fact.model_dump(mode="json", exclude={"tier", "source", "note"}, exclude_none=True)
+    return "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in said.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(held)}" for key, held in value.items())
+    if isinstance(value, list):
+        return ", ".join(_value(held) for held in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _source(fact: Fact, sources: dict[str, Source]) -> str:
+    note = f" {fact.note}" if fact.note else ""
+    if fact.source is None:
+        return note.strip()
+    held = sources[fact.source]
+    cited = f"[{held.citation}]({held.where})" if held.where else held.citation
+    return f"{cited} ({held.status}).{note}"
+
+
+def _table(rows: Iterable[Iterable[str]]) -> str:
+    lines = [("Fact", "Value", "Tier", "Source and note"), ("---",) * 4, *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")
+    for name, text in pages().items():
+        (target / name).write_text(text, encoding="utf-8")
