@@ -10,15 +10,11 @@ import numpy as np
 import polars as pl
 
 from flows.demo.calendar import LAST_DAY
-from flows.demo.people import ESKETAMINE, IV, KAP, Care
+from flows.demo.people import Care
+from flows.demo.programs import ESKETAMINE, KAP, MDSI, PAIN, PROGRAMS, Program
 from flows.demo.tables import NEVER, Column, Table, numbers, rows_of, size, stacked
 
 DENIED_SHARE = 0.09
-_PAYERS = {
-    IV: (("self_pay", "commercial"), (0.7, 0.3)),
-    KAP: (("self_pay", "other"), (0.9, 0.1)),
-    ESKETAMINE: (("commercial", "medicaid", "medicare"), (0.65, 0.2, 0.15)),
-}
 # J0013 replaced S0013 on this day.
 _NEW_CODE_FROM = np.datetime64("2026-01-01")
 _ESKETAMINE_USD_PER_MG = 590 / 56
@@ -29,6 +25,7 @@ _RATES = (
     ("ketamine_mg", 0.02, ""), ("esketamine_mg", 10.5, ""), ("supplies_session", 24, ""),
     ("overhead_session", 41, ""), ("prescriber_minutes_session", 15, ""),
     ("nurse_minutes_session", 70, ""), ("nurse_minutes_session", 85, ESKETAMINE),
+    ("nurse_minutes_session", 85, MDSI), ("nurse_minutes_session", 150, PAIN),
     ("therapist_minutes_session", 150, KAP), ("admin_minutes_session", 20, ""),
 )  # fmt: skip
 
@@ -57,8 +54,9 @@ def _charges(care: Care) -> Table:
     sessions, rng = care.tables["sessions"], care.rng
     given = ~np.isnat(sessions["started_at"])
     parts = []
-    for program, (payers, shares) in _PAYERS.items():
-        mine = rows_of(sessions, given & (sessions["program"] == program))
+    for program in PROGRAMS:
+        mine = rows_of(sessions, given & (sessions["program"] == program.name))
+        payers, shares = zip(*program.payers, strict=True)
         payer = np.array(payers)[rng.choice(len(payers), size(care.tables["patients"]), p=shares)]
         parts += _lines(care, program, mine, payer[mine["patient"]])
     charges = stacked(*parts)
@@ -66,7 +64,7 @@ def _charges(care: Care) -> Table:
     return _answered(charges, rng)
 
 
-def _lines(care: Care, program: str, sessions: Table, payer: Column) -> list[Table]:
+def _lines(care: Care, program: Program, sessions: Table, payer: Column) -> list[Table]:
     count = size(sessions)
     offsets = care.clinic.offset_minutes(sessions["started_at"]).astype("timedelta64[m]")
     service_on = (sessions["started_at"].astype("datetime64[m]") + offsets).astype("datetime64[D]")
@@ -74,12 +72,10 @@ def _lines(care: Care, program: str, sessions: Table, payer: Column) -> list[Tab
         "patient_id": sessions["patient_id"], "session_id": sessions["session_id"],
         "service_on": service_on, "payer_kind": payer,
     }  # fmt: skip
-    if program != ESKETAMINE:
-        price = 550.0 if program == IV else 900.0
-        code = "96365" if program == IV else "96372"
+    if not program.spray:
         return [
-            common | {"code": np.full(count, code), "units": np.full(count, 1.0),
-                      "billed_usd": np.full(count, price)}
+            common | {"code": np.full(count, program.code), "units": np.full(count, 1.0),
+                      "billed_usd": np.full(count, program.price)}
         ]  # fmt: skip
     mg = 28.0 * sessions["devices"]
     medicare = payer == "medicare"

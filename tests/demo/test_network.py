@@ -80,7 +80,7 @@ def test_csv_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
 def test_responses_lie_near_those_of_a_published_cohort(clean: Path) -> None:
     """McInnes 2022: 53.6 % responded, 28.9 % remitted (clinical-facts 7a)."""
     scores = latest(read(clean, "outcomes"), "outcomes").filter(pl.col("instrument") == "PHQ-9")
-    scores = scores.with_columns(pl.col("total").cast(pl.Int64)).sort("administered_at")
+    scores = scores.with_columns(pl.col("total").cast(pl.Float64)).sort("administered_at")
     courses = scores.group_by("_clinic", "patient_id", maintain_order=True).agg(
         pl.col("total"), n=pl.len()
     )
