@@ -170,7 +170,7 @@ def test_an_example_that_fails_is_told_and_exits_1(tmp_path: Path) -> None:
     (tmp_path / "draft.yaml").write_text(DRAFT + example)
     said = keel("test", "draft.yaml", code=1).stdout
     assert "  FAIL  A high dose: dose: not met expected, met found\n" in said
-    assert "  FAIL  Another programme: not judged; its status, programme or drug" in said
+    assert "  FAIL  Another programme: not judged; the protocol judges sessions" in said
     assert "0 of 2 examples hold, 3 verdicts in all" in said
     assert "heft not met, time met" in said
 
