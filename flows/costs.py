@@ -114,7 +114,6 @@ def _cost_sessions(
     number = number_of_buckets(warehouse)
     billing = delivered.filter(pl.col("feed") == "charges").select("clinic_id").lazy()
     compliant = fetched(warehouse, _COMPLIANT).lazy()
-    versions = fetched(warehouse, _VERSIONS).lazy()
     sums: list[pl.DataFrame] = []
     missing: list[pl.DataFrame] = []
     for bucket in range(number):
@@ -122,6 +121,7 @@ def _cost_sessions(
         sessions = instants(fetched(warehouse, _SESSIONS + _HELD + mine, as_of=run.as_of))
         doses = fetched(warehouse, _DOSES + mine, as_of=run.as_of).lazy()
         charges = fetched(warehouse, _CHARGES + mine, as_of=run.as_of).lazy()
+        versions = fetched(warehouse, _VERSIONS + mine).lazy()
         rows = cost_sessions(
             sessions.with_columns(_program(settings)).lazy(),
             doses,
