@@ -14,7 +14,7 @@ import polars as pl
 from flows.demo.calendar import LAST_DAY, Clinic, end_of_last_day, network_clinics
 from flows.demo.care import treat
 from flows.demo.follow_up import follow
-from flows.demo.money import bill, rates
+from flows.demo.money import bill, plant_codes, rates
 from flows.demo.people import Care, admit
 from flows.demo.plants import Planting, Truth, plant
 from flows.demo.risks import plant_risks, share_persons
@@ -103,6 +103,7 @@ def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) ->
     supply(care)
     bill(care)
     if not clean:
+        plant_codes(planting)
         plant_risks(planting)
         if neighbour is not None and care.clinic.carelessness % 2:
             share_persons(care, neighbour, planting)
