@@ -56,6 +56,7 @@ _CHARGES = (
     "FROM facts.charges f JOIN facts.clinics z USING (clinic_id) "
     "WHERE f.service_on <= timezone(z.time_zone, $as_of::TIMESTAMPTZ)::DATE "
 )
+_CHARTED = "SELECT clinic_id, session_id, route, started_at, ended_at FROM facts.sessions"
 # Earlier versions of charges; one that was absent from a full export is no version of its own.
 _VERSIONS = (
     "SELECT h.clinic_id, h.charge_id, h.status, h._extracted_at AS said_at, h._content AS content "
@@ -186,24 +187,24 @@ def _check_charges(warehouse: Warehouse, run: Run, held: Costs, delivered: pl.Da
     ).lazy()
     for bucket in range(number):
         mine = f" AND hash(f.clinic_id, f.patient_id) % {number} = {bucket}" if number > 1 else ""
-        named = f" SEMI JOIN (SELECT clinic_id, session_id FROM facts.charges f WHERE true{mine}) "
-        sessions = fetched(
-            warehouse,
-            "SELECT clinic_id, session_id, route, started_at, ended_at FROM facts.sessions "
-            f"{named} USING (clinic_id, session_id)",
-        )
-        doses = fetched(
-            warehouse, f"FROM ({_DOSES}) {named} USING (clinic_id, session_id)", as_of=run.as_of
-        )
         charges = fetched(warehouse, _CHARGES + mine, as_of=run.as_of)
-        _insert(
-            warehouse,
-            "billing_findings",
-            billing_findings(
-                charges.lazy(), instants(sessions).lazy(), instants(doses).lazy(), dosing, lost,
-                held.checks,
-            ),
-        )  # fmt: skip
+        if charges.is_empty():
+            continue
+        named = (
+            f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.charges f WHERE true{mine}) "
+            "USING (clinic_id, session_id)"
+        )
+        sessions = fetched(warehouse, f"{_CHARTED} {named}")
+        doses = fetched(warehouse, f"FROM ({_DOSES}) {named}", as_of=run.as_of)
+        found = billing_findings(
+            charges.lazy(),
+            instants(sessions).lazy(),
+            instants(doses).lazy(),
+            dosing,
+            lost,
+            held.checks,
+        )
+        _insert(warehouse, "billing_findings", found)
 
 
 def _program(settings: Settings) -> pl.Expr:

@@ -109,7 +109,7 @@ class CodeCheck(Fact):
     id: str
     title: str
     codes: Listed[str]
-    confirmed_on: Day
+    confirmed_on: Day | None = None
     from_: Day | None = Field(None, alias="from")
     to: Day | None = None
     in_force: InForce | None = None
@@ -148,6 +148,10 @@ class Costs(_Part):
             held = self.sources.get(fact.source) if fact.source else None
             if fact.source and (held is None or held.tier != fact.tier):
                 raise ValueError(f"{where}: no source {fact.source} of that tier stands here")
+        for check in self.checks:
+            seen = check.source is not None and self.sources[check.source].status == "seen"
+            if seen != (check.confirmed_on is not None):
+                raise ValueError(f"{check.id}: `confirmed_on` goes with a source that was seen")
         known = contract("rates").column("resource").closed or ()
         for resource in self.resources:
             if resource not in known:

@@ -128,24 +128,3 @@ def test_a_later_night_is_as_one_that_judged_everything(billed: Nights) -> None:
     assert set(later) == set(MARTS)
     billed.publish(full=True)
     assert {name: rows for name, rows in billed.marts().items() if name in MARTS} == later
-
-
-def test_what_comes_later_changes_what_was(nights: Nights) -> None:
-    """A rate for the network's own name of a programme; then one as protocols call it; then a
-    night as it was on the day after the first session."""
-    billed = two_nights(nights)
-    own = {"rate_id": "own", "resource": "room_hour", "amount": "60",
-           "effective_from": "2026-05-10"}  # fmt: skip
-    rooms = "SELECT session_id, room_usd FROM marts.cost_sessions WHERE room_usd > 0 ORDER BY 1"
-    ours = own | {"program": "infusions", "extracted_at": "2026-07-01T00:00Z"}
-    billed.rows("north/rates_b.csv", [ours])
-    billed.set(programs={"infusions": "iv_ketamine"})
-    billed.publish()
-    assert billed.read(rooms) == [("s1", 90), ("s2", 60)]
-    theirs = own | {"program": "iv_ketamine", "extracted_at": "2026-08-01T00:00Z"}
-    billed.rows("north/rates_c.csv", [theirs])
-    billed.publish()
-    assert billed.read(rooms) == [("s1", 90), ("s2", 120)]
-    billed.publish(as_of=datetime(2026, 5, 5, 4, tzinfo=UTC))
-    assert billed.read("SELECT session_id FROM marts.cost_sessions") == [("s1",)]
-    assert billed.read("SELECT count(*) FROM marts.cost_no_shows") == [(0,)]
