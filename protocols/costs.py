@@ -51,11 +51,12 @@ class Staff(Fact):
 
 
 class Answers(Fact):
-    """Statuses of a charge in which its payer has decided."""
+    """Statuses of a charge in which its payer has decided, and what each means."""
 
     decided: Listed[ChargeStatus]
     denied: ChargeStatus
     paid: ChargeStatus
+    pending: ChargeStatus
 
 
 class Within(Fact):

@@ -70,7 +70,13 @@ def cost_monthly(parts: pl.LazyFrame) -> pl.LazyFrame:
             days_to_submit=_mean(pl.col("submit_days"), pl.col("submitted")),
             days_to_payment=_mean(pl.col("payment_days"), pl.col("payments")),
         )
-        .rename({"answered": "charges_answered", "denied_first": "charges_denied_first"})
+        .rename(
+            {
+                "answered": "charges_answered",
+                "denied_first": "charges_denied_first",
+                "pending": "charges_pending",
+            }
+        )
         .sort(MONTH)
     )
 

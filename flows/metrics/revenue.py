@@ -12,7 +12,8 @@ from flows.metrics.money import millionths
 from protocols.costs import Costs
 
 CHARGE = ("clinic_id", "charge_id")
-ANSWERS = ("answered", "denied_first", "submitted", "submit_days", "payments", "payment_days")
+ANSWERS = ("answered", "denied_first", "pending", "submitted", "submit_days", "payments",
+           "payment_days")  # fmt: skip
 
 
 def session_revenue(charges: pl.LazyFrame, versions: pl.LazyFrame, held: Costs) -> pl.LazyFrame:
@@ -65,6 +66,7 @@ def _answered(charges: pl.LazyFrame, versions: pl.LazyFrame, held: Costs) -> pl.
         charges.join(earlier, on=CHARGE, how="left")
         .with_columns(
             _answered=first.is_not_null(),
+            _pending=pl.col("status") == rules.pending,
             _denied_first=(first == rules.denied).fill_null(value=False),
             _submit_days=pl.when(to_submit >= 0).then(to_submit),
             _payment_days=pl.when(to_payment >= 0).then(to_payment),

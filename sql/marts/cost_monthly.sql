@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS marts.cost_monthly (
     patient_owed_usd DECIMAL(18, 6),
     patient_paid_usd DECIMAL(18, 6),
     margin_usd DECIMAL(18, 6),
+    charges_pending BIGINT NOT NULL,
     charges_answered BIGINT NOT NULL,
     charges_denied_first BIGINT NOT NULL,
     first_pass_denial_rate DOUBLE,
