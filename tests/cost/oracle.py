@@ -300,7 +300,8 @@ def _month(network: Network, rows: list[tuple[tuple[str, str], Row]]) -> Row:
            for name in ("billed_usd", "allowed_usd", "payer_paid_usd", "patient_owed_usd",
                         "patient_paid_usd", "margin_usd")},
         "charges_answered": len(told),
-        "charges_pending": sum(charge["status"] == "pending" for charge in charges), "charges_denied_first": denied,
+        "charges_pending": sum(charge["status"] == "pending" for charge in charges),
+        "charges_denied_first": denied,
         "first_pass_denial_rate": denied / len(told) if told else None,
         "days_to_submit": mean(submitted), "days_to_payment": mean(paid),
     }  # fmt: skip

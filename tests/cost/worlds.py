@@ -34,12 +34,11 @@ def network(random: Random, clinics: int = 2) -> Network:
         _add_rates(clinic)
         for patient in ("p1", "p2"):
             _treat(clinic, patient)
-        versions += _bill(clinic)
+        versions += _bill(clinic, as_of)
         for feed in ("sessions", "doses", "charges") if known else ():
             if random.randint(0, 5):
                 cutoffs[clinic.id, feed] = clinic.pick(as_of, FIRST + timedelta(days=100))
-        if not random.randint(0, 3):
-            lost.append((clinic.id, f"p1-{random.randint(0, 5)}"))
+        lost += [(clinic.id, f"p1-{number}") for number in clinic.some(2)]
     _add_rates(Clinic(None, "UTC", FIRST, random, facts))  # type: ignore[arg-type]
     for rows in facts.values():
         random.shuffle(rows)
@@ -90,14 +89,15 @@ def _treat(clinic: Clinic, patient: str) -> None:
         at += clinic.pick(*(timedelta(days=d) for d in (0, 1, 3, 7, 20, 60, 61, 90)))
 
 
-def _bill(clinic: Clinic) -> list[Row]:
+def _bill(clinic: Clinic, as_of: datetime) -> list[Row]:
     """Charges of the clinic, and earlier versions of some."""
     versions = []
     mine = [row for row in clinic.facts["sessions"] if row["clinic_id"] == clinic.id]
     for number in clinic.some(12 if mine else 0):
         session = clinic.pick(*mine)
         at = session["started_at"] or session["scheduled_at"] or FIRST
-        on = clinic.pick(at.date(), at.date(), date(2025, 12, 31), date(2026, 1, 1))
+        around = as_of.date() + timedelta(days=clinic.pick(-1, 0, 0, 1))
+        on = clinic.pick(at.date(), at.date(), around, date(2025, 12, 31), date(2026, 1, 1))
         charge = clinic.add("charges", charge_id=f"x{number}", patient_id=session["patient_id"],
                             session_id=clinic.pick(session["session_id"], session["session_id"],
                                                    clinic.maybe("elsewhere")),
