@@ -15,7 +15,7 @@ from flows.demo.calendar import LAST_DAY, Clinic, end_of_last_day, network_clini
 from flows.demo.care import treat
 from flows.demo.deliveries import NIGHTS, deliver, extracted, write
 from flows.demo.follow_up import follow
-from flows.demo.money import bill, rates
+from flows.demo.money import bill, plant_codes, rates
 from flows.demo.people import Care, admit, employ
 from flows.demo.planting import Planting, Truth
 from flows.demo.plants import plant
@@ -94,6 +94,7 @@ def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) ->
     supply(care)
     bill(care)
     if not clean:
+        plant_codes(planting)
         plant_risks(planting)
         if neighbour is not None and care.clinic.carelessness % 2:
             share_persons(care, neighbour, planting)

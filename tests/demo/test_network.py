@@ -154,7 +154,7 @@ def test_sessions_have_all_states_and_some_payers_deny(clean: Path) -> None:
 def test_truth_names_every_kind_of_plant(tmp_path: Path) -> None:
     write_network(tmp_path, clinics=6, patients=240, days=120, truth=True)
     truth = pl.read_csv(tmp_path / "truth.csv", infer_schema=False)
-    assert set(truth["kind"]) == {"breach", "risk", "waiver", "dirty_row"}
+    assert set(truth["kind"]) == {"billing", "breach", "risk", "waiver", "dirty_row"}
     assert truth.filter(pl.col("reason").str.contains("mistaken unit")).height
     assert set(truth.filter(pl.col("kind") == "risk")["rule_id"]) >= {
         "early-refill", "overlapping-supply", "several-clinics", "unexpected-uds",

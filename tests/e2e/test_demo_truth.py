@@ -82,6 +82,24 @@ def test_every_spoiled_row_is_in_quarantine_and_nothing_else(
     assert expected
 
 
+def test_every_wrong_code_is_found_and_nothing_else(
+    planted: tuple[Path, list[dict[str, str]]],
+) -> None:
+    folder, truth = planted
+    expected = {
+        (row["clinic_id"], row["subject_id"], row["rule_id"])
+        for row in truth
+        if row["kind"] == "billing"
+    }
+    with results(folder) as db:
+        found = db.execute(
+            "SELECT clinic_id, charge_id, check_id FROM marts.billing_findings "
+            "WHERE status = 'disagrees'"
+        ).fetchall()
+    assert set(found) == expected
+    assert {check for _, _, check in expected} >= {"s0013_in_force", "esketamine_units"}
+
+
 def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:
     folder, truth = judged(tmp_path, clean=True)
     assert truth == []
