@@ -10,18 +10,18 @@ from datetime import datetime
 import polars as pl
 
 from checks.contract import contract, contracts
-from flows.evidence import linked_parts
 from flows.raw import NETWORK
 from flows.settings import Settings
 from flows.sources import identifier
 from flows.warehouse import Warehouse
-from protocols.facts import Facts, empty_frame
-from protocols.model import Protocol, Rule
+from protocols.facts import EVENT_TIMES, Facts, empty_frame
+from protocols.model import Linked, Protocol, ResponseRule, Rule, Then
 from protocols.times import INSTANT
 
 BUCKET_SUBJECTS = 60_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_ESSENTIAL = frozenset({"patient_id", "session_id", "staff_id", "status", "items", "scheduled_at",
+                        "program", *EVENT_TIMES.values()})  # fmt: skip
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
 
 
@@ -66,12 +66,13 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
-    whole = number == 1 and among is None
-    neighbours = {} if whole else _neighbours(warehouse, protocols, settings, among)
+    network = _network(warehouse, protocols, settings) if number > 1 or among else {}
     _place_sessions(warehouse, number, among)
 
     def chosen(feed: str, bucket: int) -> str:
-        return "" if whole else _in_bucket(feed, bucket, number, among)
+        if number == 1 and among is None:
+            return ""
+        return _in_bucket(feed, bucket, number, among)
 
     for bucket in range(number):
         frames = {
@@ -82,10 +83,33 @@ def buckets(
             for feed in contracts()
         }  # fmt: skip
         yield Bucket(
-            Facts(frames, held_cutoffs, held_quarantine, as_of, neighbours),
+            Facts(frames, held_cutoffs, held_quarantine, as_of, network),
             _strangers(warehouse, bucket, number, among),
         )
     warehouse.db.execute("DROP TABLE placed_sessions")
+
+
+def _network(
+    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings
+) -> dict[str, pl.LazyFrame]:
+    """All rows of the feeds of patients that rules link by clinic, with the columns that they can
+    name: a monitor's other sessions are other patients'."""
+    parts = [part for protocol in protocols for part in _clinic_parts(protocol)]
+    feeds = {part.of for part in parts} - set(WHOLE)
+    words = _ESSENTIAL.union(*(re.findall(r"\w+", part.model_dump_json()) for part in parts))
+    if "sessions" in feeds:
+        feeds = feeds | {"doses"}  # a session without a start began with its first dose
+    return {
+        feed: _frame(warehouse, feed, "", settings, words | {contract(feed).id_column})
+        for feed in sorted(feeds)
+    }
+
+
+def _clinic_parts(protocol: Protocol) -> Iterator[Linked | Then]:
+    yield from (measure for measure in protocol.measures.values() if measure.by == "clinic")
+    for rule in protocol.rules:
+        parts = [rule.trigger, rule.then] if isinstance(rule, ResponseRule) else [rule]
+        yield from (p for p in parts if isinstance(p, Linked | Then) and p.by == "clinic")
 
 
 def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
@@ -112,7 +136,7 @@ def _feeds(protocol: Protocol) -> set[str]:
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
     said = rule.model_dump_json(exclude={"id", "title", "note"})
-    words = set(_WORD.findall(said))
+    words = set(re.findall(r"[A-Za-z_]\w*", said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}
     if any("dose" in word for word in words):
@@ -128,58 +152,23 @@ def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFr
     return frame
 
 
-def _neighbours(
-    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings, among: str | None
-) -> dict[str, pl.LazyFrame]:
-    """Whole clinics' rows of feeds that rules link by clinic, with the columns that the protocols
-    name; of sessions' doses only those that may be a start.
-    """
-    linked = {
-        part.of
-        for protocol in protocols
-        for rule in protocol.rules
-        for part in linked_parts(protocol, rule)
-        if part.by == "clinic" and part.of not in WHOLE
-    }
-    if not linked:
-        return {}
-    words = set(_WORD.findall("".join(protocol.model_dump_json() for protocol in protocols)))
-    where = f"WHERE f.clinic_id IN (SELECT clinic_id FROM {among})" if among else ""
-    found: dict[str, pl.LazyFrame] = {
-        feed: _frame(warehouse, feed, where, settings, words) for feed in sorted(linked)
-    }
-    if "sessions" in linked:
-        startless = (
-            "SEMI JOIN (FROM facts.sessions WHERE started_at IS NULL) s "
-            "ON s.clinic_id = f.clinic_id AND s.session_id = f.session_id"
-        )
-        found.setdefault(
-            "doses", _frame(warehouse, "doses", f"{startless} {where}", settings, words)
-        )
-    return found
-
-
 def _frame(
-    warehouse: Warehouse, feed: str, where: str, settings: Settings, words: Set[str] | None = None
+    warehouse: Warehouse, feed: str, where: str, settings: Settings, names: Set[str] | None = None
 ) -> pl.LazyFrame:
-    """A feed's rows, of which `words` keep only those columns, ids and times of events."""
+    """A feed's rows; `names`: of its columns only these."""
     held = contract(feed)
-    always = {held.id_column, held.event_time, "session_id", "patient_id", "status", "program"}
-    kept = [
-        c for c in held.columns
-        if c.name not in ("clinic_id", "deleted")
-        and (words is None or c.name in words or c.name in always)
-    ]  # fmt: skip
+    wanted = [c for c in held.columns if c.name not in ("clinic_id", "deleted")]
+    wanted = [c for c in wanted if names is None or c.name in names]
     columns = ", ".join(
         f"f.{identifier(c.name)}::DOUBLE AS {identifier(c.name)}"
         if c.type == "decimal"
         else f"f.{identifier(c.name)}"
-        for c in kept
+        for c in wanted
     )
     frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f {where}")
-    stamps = [c.name for c in kept if c.type == "timestamp"]
+    stamps = [c.name for c in wanted if c.type == "timestamp"]
     frame = frame.with_columns(pl.col(stamps).cast(INSTANT))
-    if feed == "sessions" and settings.programs:
+    if feed == "sessions" and settings.programs and "program" in frame.columns:
         frame = frame.with_columns(pl.col("program").replace(settings.programs))
     return frame.lazy()
 

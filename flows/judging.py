@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from flows.changes import FINDING_ID, note_changes, set_aside
+from flows.costs import update_costs
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.outcomes import update_outcomes
@@ -73,6 +74,7 @@ def judge_network(
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run)
+        update_costs(warehouse, protocols, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)

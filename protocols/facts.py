@@ -35,22 +35,19 @@ def empty_frame(feed: str) -> pl.LazyFrame:
 @dataclass(frozen=True)
 class Facts:
     """Rows in force of every feed; `cutoffs` is clinic_id, feed, cutoff (no row = the clinic never
-    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id.
-
-    Where `frames` hold some patients only, `neighbours` holds those feeds of whole clinics that
-    rules linked by clinic look at.
-    """
+    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id. Where `frames`
+    hold some patients' rows only, `network` has all rows of the feeds that rules link by clinic."""
 
     frames: Mapping[str, pl.LazyFrame]
     cutoffs: pl.DataFrame
     quarantined: pl.DataFrame
     as_of: datetime
-    neighbours: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+    network: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
     @cached_property
-    def of_whole_clinics(self) -> Facts:
-        """What a rule linked by clinic looks at."""
-        return replace(self, frames={**self.frames, **self.neighbours}, neighbours={})
+    def whole(self) -> Facts:
+        """The facts that rows linked by clinic are taken from: every patient's."""
+        return replace(self, frames={**self.frames, **self.network}) if self.network else self
 
     @cached_property
     def zones(self) -> pl.DataFrame:

@@ -127,7 +127,7 @@ class Gatherer:
         return joined.sort("_idx", "_at", "_id")
 
     def _feed_rows(self, feed: str, by: Link, names: set[str], keys: list[str]) -> pl.LazyFrame:
-        facts = self.facts.of_whole_clinics if by == "clinic" else self.facts
+        facts = self.facts.whole if by == "clinic" else self.facts
         rows = facts.evidence(feed).filter(pl.col("_at").is_not_null())
         if feed == "sessions":
             rows = rows.filter(pl.col("status") == "completed").with_columns(started_at="_at")

@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.demo import write_network
 from tests.bench.splitting import split
 
-SESSIONS_PER_PATIENT = 8.6
+SESSIONS_PER_PATIENT = 8.0
 
 
 def main() -> None:
