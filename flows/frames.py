@@ -126,6 +126,24 @@ def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFr
     return frame
 
 
+def as_instants(frame: pl.DataFrame) -> pl.DataFrame:
+    """A query's timestamps as UTC instants."""
+    return frame.with_columns(pl.col(pl.Datetime("us", "*")).cast(INSTANT))
+
+
+def append(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:
+    """Insert into a table of `marts` what it has of the rows' columns, by name and in order."""
+    columns = warehouse.db.execute(
+        "SELECT column_name FROM information_schema.columns "
+        "WHERE table_schema = 'marts' AND table_name = ? AND table_catalog = current_database() "
+        "ORDER BY ordinal_position",
+        [table],
+    ).fetchall()
+    frame = rows.select([name for (name,) in columns]).collect()
+    warehouse.db.execute(f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame ORDER BY ALL")
+    del frame
+
+
 def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> pl.LazyFrame:
     held = contract(feed)
     columns = ", ".join(

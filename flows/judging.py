@@ -13,6 +13,7 @@ import polars as pl
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.operations import update_operations
 from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
 from flows.runs import Run
@@ -73,6 +74,7 @@ def judge_network(
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run)
+        update_operations(warehouse, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched, number_of_buckets
+from flows.frames import append, as_instants, cutoffs, fetched, number_of_buckets
 from flows.metrics.durability import durability, responses
 from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
@@ -61,23 +61,23 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
     number = number_of_buckets(warehouse)
     for bucket in range(number):
         mine = f" AND hash(clinic_id, patient_id) % {number} = {bucket}" if number > 1 else ""
-        outcomes = _instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
-        contacts = _instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
-        subjects = _instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
+        outcomes = as_instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
+        contacts = as_instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
+        subjects = as_instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
         scores = scored(outcomes.lazy(), held.instruments).collect().lazy()
         courses = courses_of(subjects, protocols, zones.lazy())
         rows.append(outcome_courses(courses, scores, of["outcomes"], held, names).collect())
         lasting.append(responses(rows[-1].lazy(), contacts, held, names).collect())
-        _append(
+        append(
             warehouse,
             "suicidality_followup",
             suicidality_followup(scores, contacts, of["contacts"], lost, held),
         )
-        _append(warehouse, "outcome_warnings", _warnings(scores))
+        append(warehouse, "outcome_warnings", _warnings(scores))
     every = pl.concat(rows).lazy()
-    _append(warehouse, "outcome_courses", every)
-    _append(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
-    _append(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
+    append(warehouse, "outcome_courses", every)
+    append(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
+    append(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
 
 
 def _warnings(scores: pl.LazyFrame) -> pl.LazyFrame:
@@ -85,20 +85,3 @@ def _warnings(scores: pl.LazyFrame) -> pl.LazyFrame:
         "clinic_id", "outcome_id", "patient_id", "session_id", "instrument", "warning", "score",
         administered_at="at", charted="total",
     )  # fmt: skip
-
-
-def _instants(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col(pl.Datetime("us", "*")).cast(INSTANT))
-
-
-def _append(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:
-    """Insert by column name what the table has of the rows' columns."""
-    columns = warehouse.db.execute(
-        "SELECT column_name FROM information_schema.columns "
-        "WHERE table_schema = 'marts' AND table_name = ? AND table_catalog = current_database() "
-        "ORDER BY ordinal_position",
-        [table],
-    ).fetchall()
-    frame = rows.select([name for (name,) in columns]).collect()
-    warehouse.db.execute(f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame ORDER BY ALL")
-    del frame

@@ -17,6 +17,7 @@ _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
     "outcome_cohorts": "*", "durability": "*",
+    "operations_monthly": "*", "credentials_due": "*",
 }  # fmt: skip
 
 
@@ -26,6 +27,7 @@ _OF_PATIENTS = {
     "instrument_version",
     "suicidality_followup": "clinic_id, positive_at, outcome_id",
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
+    "rems_forms_due": "due_on, clinic_id, session_id",
 }
 
 

@@ -258,7 +258,9 @@ def judged(nights: Nights) -> dict[str, list[tuple[Any, ...]]]:
     with nights.opened() as warehouse:
         run = start_run(warehouse, nights.settings.now())
         judge_network(warehouse, protocols, run, nights.settings, lambda *_: None)
-        named = "(SELECT subject_no, clinic_id, subject_kind, subject_id, protocol FROM marts.subjects)"
+        named = (
+            "(SELECT subject_no, clinic_id, subject_kind, subject_id, protocol FROM marts.subjects)"
+        )
         return {
             table: fetched(
                 warehouse,
