@@ -16,21 +16,33 @@ from protocols.times import INSTANT, instant, local_day, midnight
 LONGEST_HOURS = 24  # longer between arrival and discharge: one of the two is mistyped
 _MINUTE_US = 60_000_000
 _MONTH = ("clinic_id", "month")
+_LASTS = pl.col("since") < pl.col("until")
 
 
 def chair_minutes(sessions: pl.LazyFrame, zones: Sequence[str], as_of: datetime) -> pl.LazyFrame:
     """Minutes by clinic, programme and month in which a chair was taken, from arrival to
-    discharge. What two sessions share in one chair is the earlier one's; a session without a chair
-    has one of its own.
+    discharge. What two sessions share in one chair is the earlier one's, and among the other's
+    `shared_minutes`; a session without a chair has one of its own.
     """
     alone = pl.when(pl.col("chair").is_null()).then("session_id")
-    spans = sessions.filter(in_chair()).select(
-        "clinic_id", "program", "session_id", "_zone", "chair",
-        _alone=alone, since="arrived_at",
-        until=pl.min_horizontal("discharged_at", pl.lit(as_of, INSTANT)),
-    )  # fmt: skip
-    own = _once(spans, ("clinic_id", "chair", "_alone"), "session_id")
-    return _by_month(own, ("clinic_id", "program"), zones).rename({"minutes": "chair_minutes"})
+    spans = (
+        sessions.filter(in_chair())
+        .with_columns(
+            _alone=alone,
+            since="arrived_at",
+            until=pl.min_horizontal("discharged_at", pl.lit(as_of, INSTANT)),
+        )
+        .filter(_LASTS)
+    )
+    by = ("clinic_id", "program")
+    taken = _once(spans, ("clinic_id", "chair", "_alone"), "session_id")
+    held = _by_month(taken, by, zones).rename({"minutes": "chair_minutes"})
+    stays = _by_month(spans, by, zones).rename({"minutes": "_stayed"})
+    return (
+        stays.join(held, on=[*by, "month"], how="left")
+        .with_columns(pl.col("chair_minutes").fill_null(0.0))
+        .with_columns(shared_minutes=pl.col("_stayed") - pl.col("chair_minutes"))
+    )
 
 
 def in_chair() -> pl.Expr:
@@ -138,10 +150,10 @@ def _once(spans: pl.LazyFrame, of: Sequence[str], tie: str) -> pl.LazyFrame:
     order = ("since", tie, "until")
     before = pl.col("until").cum_max().shift(1).over(*of)
     return (
-        spans.filter(pl.col("since") < pl.col("until"))
+        spans.filter(_LASTS)
         .sort(*of, *order)
         .with_columns(since=pl.max_horizontal("since", before))
-        .filter(pl.col("since") < pl.col("until"))
+        .filter(_LASTS)
     )
 
 

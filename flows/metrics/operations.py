@@ -43,7 +43,8 @@ def operations_monthly(
     )
     whole = pl.col("open_minutes")
     return every.with_columns(
-        pl.col(pl.Int64).exclude("chairs").fill_null(0), pl.col("chair_minutes").fill_null(0.0)
+        pl.col(pl.Int64).exclude("chairs").fill_null(0),
+        pl.col("chair_minutes", "shared_minutes").fill_null(0.0),
     ).with_columns(utilisation=pl.when(whole > 0).then(pl.col("chair_minutes") / whole))
 
 

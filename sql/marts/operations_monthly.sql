@@ -2,7 +2,8 @@
 -- scheduled_at, else of their start (month null: neither was charted); booked + cancelled +
 -- unscheduled are all of them. Chair and open minutes lie in the month in which they passed;
 -- open_minutes and chairs are the whole clinic's, the same in each programme's row: never add them
--- up, utilisations of programmes may be. Medians are of the `waits` and `observations` that could
+-- up, utilisations of programmes may be. shared_minutes are those that another session in the same
+-- chair already counts. Medians are of the `waits` and `observations` that could
 -- be measured.
 CREATE TABLE IF NOT EXISTS marts.operations_monthly (
     clinic_id VARCHAR NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS marts.operations_monthly (
     upcoming BIGINT NOT NULL,
     unscheduled BIGINT NOT NULL,
     chair_minutes DOUBLE NOT NULL,
+    shared_minutes DOUBLE NOT NULL,
     chair_time_unknown BIGINT NOT NULL,
     chair_unknown BIGINT NOT NULL,
     chairs BIGINT,

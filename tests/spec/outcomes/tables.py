@@ -31,8 +31,8 @@ class Section:
     lines: list[Cells]
 
 
-def sections(file: str) -> list[Section]:
-    parts = re.split(r"^## ", (HERE / f"{file}.md").read_text(), flags=re.M)[1:]
+def sections(file: str, folder: Path = HERE) -> list[Section]:
+    parts = re.split(r"^## ", (folder / f"{file}.md").read_text(), flags=re.M)[1:]
     return [_section(part) for part in parts]
 
 
