@@ -65,7 +65,7 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
         contacts = as_instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
         subjects = as_instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
         scores = scored(outcomes.lazy(), _charted(outcomes, held)).collect().lazy()
-        courses = courses_of(subjects, protocols, zones.lazy())
+        courses = courses_of(subjects, protocols, zones.lazy()).collect().lazy()
         rows.append(outcome_courses(courses, scores, of["outcomes"], held, names).collect())
         lasting.append(responses(rows[-1].lazy(), contacts, held, names).collect())
         append(

@@ -32,8 +32,8 @@ def operations_monthly(
     clinics included.
     """
     here = sessions.join(clinics.select("clinic_id", "_zone", "cutoff"), on="clinic_id", how="left")
-    counted = _counted(here, as_of, zones)
-    chairs = chair_minutes(here, zones, as_of)
+    counted = _counted(here, as_of, zones).collect().lazy()  # small, and read twice below
+    chairs = chair_minutes(here, zones, as_of).collect().lazy()
     rows = pl.concat([counted.select(ROW), chairs.select(ROW)]).unique()
     months = rows.select("clinic_id", "month").drop_nulls().unique()
     every = (
