@@ -52,6 +52,7 @@ wheel: env
 docs: env
 	$(BIN)/python -m checks.reference docs/reference/feeds
 	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
+	$(BIN)/python -m protocols.pages docs/reference/protocols
 	$(BIN)/python -m protocols.reference docs/reference
 
 bench: env

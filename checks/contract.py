@@ -21,7 +21,7 @@ from checks.errors import CheckError
 
 ColumnType = Literal["text", "int", "number", "decimal", "bool", "date", "timestamp", "time"]
 Phi = Literal["none", "identifier", "direct"]
-Severity = Literal["quarantine", "warn", "block"]
+Severity = Literal["quarantine", "warn"]
 Kind = Literal[
     "type", "required", "closed_set", "suggested_set", "range", "unique", "reference", "order",
     "volume", "freshness", "missingness", "total",

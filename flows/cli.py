@@ -13,6 +13,7 @@ from flows import __version__
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
+from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois):
+for command in (nightly, demo, check, history, whois, doctor):
     app.command()(command)
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")

@@ -78,7 +78,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
 
 
 def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
-    db, held = warehouse.db, contract(delivery.feed)
+    held = contract(delivery.feed)
     with opened(delivery.path) as path:
         digest = _sha256(path)
         known = _known(warehouse, delivery.name, digest)
@@ -103,16 +103,16 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
         }
         outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
     with warehouse.transaction():
-        number = known[0] if known is not None else _next_batch(warehouse)
-        db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [number])
-        _into_ledger(warehouse, delivery, number)
+        number = _number(warehouse, known)
+        _into_ledger(warehouse, delivery, number["batch_no"])
         decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
-        _insert(warehouse, about | {"batch_no": number} | _versions(held) | outcome | decided)
+        _insert(warehouse, about | number | _versions(held) | outcome | decided)
 
 
 def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
     db, held = warehouse.db, contract(batch.feed)
-    if _known(warehouse, batch.label, batch.sha256) is not None:
+    known = _known(warehouse, batch.label, batch.sha256)
+    if known is not None and not known[1]:
         return
     header = batch.rows.column_names
     missing = [c.name for c in held.columns if c.required and c.name not in header]
@@ -145,8 +145,15 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         db.unregister("foreign_rows")
         outcome["rows"] = batch.rows.num_rows
     with warehouse.transaction():
-        numbered = {"batch_no": _next_batch(warehouse)}
-        _insert(warehouse, about | numbered | _versions(held) | outcome)
+        _insert(warehouse, about | _number(warehouse, known) | _versions(held) | outcome)
+
+
+def _number(warehouse: Warehouse, known: tuple[int, bool] | None) -> dict[str, int]:
+    """The number a batch is written down under; one that is tried again takes its old place."""
+    if known is None:
+        return {"batch_no": _next_batch(warehouse)}
+    warehouse.db.execute("DELETE FROM ops.batches WHERE batch_no = ?", [known[0]])
+    return {"batch_no": known[0]}
 
 
 def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | None:

@@ -50,7 +50,7 @@ def linked_parts(protocol: Protocol, rule: Rule) -> list[Linked | Then]:
 
 def _parts(protocol: Protocol, rule: Rule) -> tuple[list[Linked | Then], str]:
     """Parts of feeds that a rule and the measures it names look at, and all that they say."""
-    said = rule.model_dump_json(exclude={"id", "title", "source"})
+    said = rule.model_dump_json(exclude={"id", "title", "source", "note"})
     parts: list[Linked | Then] = []
     if isinstance(rule, Linked):
         parts.append(rule)

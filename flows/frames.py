@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,12 +14,14 @@ from flows.raw import NETWORK
 from flows.settings import Settings
 from flows.sources import identifier
 from flows.warehouse import Warehouse
-from protocols.facts import Facts, empty_frame
-from protocols.model import Protocol, Rule
+from protocols.facts import EVENT_TIMES, Facts, empty_frame
+from protocols.model import Linked, Protocol, ResponseRule, Rule, Then
 from protocols.times import INSTANT
 
 BUCKET_SUBJECTS = 125_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
+_ESSENTIAL = frozenset({"patient_id", "session_id", "staff_id", "status", "items", "scheduled_at",
+                        "program", *EVENT_TIMES.values()})  # fmt: skip
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
 
 
@@ -64,6 +66,7 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
+    network = _network(warehouse, protocols, settings) if number > 1 or among else {}
     _place_sessions(warehouse, number, among)
 
     def chosen(feed: str, bucket: int) -> str:
@@ -80,10 +83,33 @@ def buckets(
             for feed in contracts()
         }  # fmt: skip
         yield Bucket(
-            Facts(frames, held_cutoffs, held_quarantine, as_of),
+            Facts(frames, held_cutoffs, held_quarantine, as_of, network),
             _strangers(warehouse, bucket, number, among),
         )
     warehouse.db.execute("DROP TABLE placed_sessions")
+
+
+def _network(
+    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings
+) -> dict[str, pl.LazyFrame]:
+    """All rows of the feeds of patients that rules link by clinic, with the columns that they can
+    name: a monitor's other sessions are other patients'."""
+    parts = [part for protocol in protocols for part in _clinic_parts(protocol)]
+    feeds = {part.of for part in parts} - set(WHOLE)
+    words = _ESSENTIAL.union(*(re.findall(r"\w+", part.model_dump_json()) for part in parts))
+    if "sessions" in feeds:
+        feeds = feeds | {"doses"}  # a session without a start began with its first dose
+    return {
+        feed: _frame(warehouse, feed, "", settings, words | {contract(feed).id_column})
+        for feed in sorted(feeds)
+    }
+
+
+def _clinic_parts(protocol: Protocol) -> Iterator[Linked | Then]:
+    yield from (measure for measure in protocol.measures.values() if measure.by == "clinic")
+    for rule in protocol.rules:
+        parts = [rule.trigger, rule.then] if isinstance(rule, ResponseRule) else [rule]
+        yield from (p for p in parts if isinstance(p, Linked | Then) and p.by == "clinic")
 
 
 def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
@@ -109,7 +135,7 @@ def _feeds(protocol: Protocol) -> set[str]:
 
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
-    said = rule.model_dump_json(exclude={"id", "title"})
+    said = rule.model_dump_json(exclude={"id", "title", "note"})
     words = set(re.findall(r"[A-Za-z_]\w*", said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}
@@ -126,37 +152,23 @@ def fetched(warehouse: Warehouse, query: str, **parameters: object) -> pl.DataFr
     return frame
 
 
-def as_instants(frame: pl.DataFrame) -> pl.DataFrame:
-    """A query's timestamps as UTC instants."""
-    return frame.with_columns(pl.col(pl.Datetime("us", "*")).cast(INSTANT))
-
-
-def append(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:
-    """Insert into a table of `marts` what it has of the rows' columns, by name and in order."""
-    columns = warehouse.db.execute(
-        "SELECT column_name FROM information_schema.columns "
-        "WHERE table_schema = 'marts' AND table_name = ? AND table_catalog = current_database() "
-        "ORDER BY ordinal_position",
-        [table],
-    ).fetchall()
-    frame = rows.select([name for (name,) in columns]).collect()
-    warehouse.db.execute(f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame ORDER BY ALL")
-    del frame
-
-
-def _frame(warehouse: Warehouse, feed: str, where: str, settings: Settings) -> pl.LazyFrame:
+def _frame(
+    warehouse: Warehouse, feed: str, where: str, settings: Settings, names: Set[str] | None = None
+) -> pl.LazyFrame:
+    """A feed's rows; `names`: of its columns only these."""
     held = contract(feed)
+    wanted = [c for c in held.columns if c.name not in ("clinic_id", "deleted")]
+    wanted = [c for c in wanted if names is None or c.name in names]
     columns = ", ".join(
         f"f.{identifier(c.name)}::DOUBLE AS {identifier(c.name)}"
         if c.type == "decimal"
         else f"f.{identifier(c.name)}"
-        for c in held.columns
-        if c.name not in ("clinic_id", "deleted")
+        for c in wanted
     )
     frame = fetched(warehouse, f"SELECT f.clinic_id, {columns} FROM facts.{feed} f {where}")
-    stamps = [c.name for c in held.columns if c.type == "timestamp"]
+    stamps = [c.name for c in wanted if c.type == "timestamp"]
     frame = frame.with_columns(pl.col(stamps).cast(INSTANT))
-    if feed == "sessions" and settings.programs:
+    if feed == "sessions" and settings.programs and "program" in frame.columns:
         frame = frame.with_columns(pl.col("program").replace(settings.programs))
     return frame.lazy()
 

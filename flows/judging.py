@@ -1,4 +1,4 @@
-"""Facts to marts: verdicts by the protocols, findings, adherence; replaced as a whole.
+"""Facts to marts: verdicts by the protocols, findings, adherence; what need not be judged stays.
 
 What a run changes of an earlier one's verdicts is kept by `flows.changes`.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from flows.changes import FINDING_ID, note_changes, set_aside
+from flows.costs import update_costs
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.operations import update_operations
@@ -74,6 +75,7 @@ def judge_network(
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run)
+        update_costs(warehouse, protocols, run, settings)
         update_operations(warehouse, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")

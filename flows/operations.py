@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from flows.frames import append, as_instants, cutoffs, fetched, number_of_buckets
+from flows.frames import cutoffs, fetched, number_of_buckets
+from flows.marts import insert, instants
 from flows.metrics.due import credentials_due, rems_forms_due
 from flows.metrics.operations import operations_monthly
 from flows.runs import Run
@@ -47,12 +48,12 @@ def update_operations(warehouse: Warehouse, run: Run, settings: Settings) -> Non
         mine = f" AND hash(clinic_id) % {number} = {bucket}" if number > 1 else ""
         sessions = _sessions(warehouse, _SESSIONS + mine, run, settings)
         rows = operations_monthly(sessions, clinics.lazy(), hours, run.as_of, zones)
-        append(warehouse, "operations_monthly", rows)
+        insert(warehouse, "operations_monthly", rows)
     staff = fetched(warehouse, "SELECT * FROM facts.staff").lazy()
     due = credentials_due(staff, clinics.lazy(), run.as_of, zones)
-    append(warehouse, "credentials_due", due)
+    insert(warehouse, "credentials_due", due)
     dosed = _sessions(warehouse, _DOSED, run, settings)
-    append(warehouse, "rems_forms_due", rems_forms_due(dosed, clinics.lazy(), run.as_of, zones))
+    insert(warehouse, "rems_forms_due", rems_forms_due(dosed, clinics.lazy(), run.as_of, zones))
 
 
 def _clinics(warehouse: Warehouse, run: Run) -> pl.DataFrame:
@@ -66,5 +67,5 @@ def _clinics(warehouse: Warehouse, run: Run) -> pl.DataFrame:
 
 def _sessions(warehouse: Warehouse, query: str, run: Run, settings: Settings) -> pl.LazyFrame:
     """Sessions, with their programmes named as the protocols name them."""
-    rows = as_instants(fetched(warehouse, query, as_of=run.as_of)).lazy()
+    rows = instants(fetched(warehouse, query, as_of=run.as_of)).lazy()
     return rows.with_columns(pl.col("program").replace(settings.programs))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flows.frames import append, as_instants, cutoffs, fetched, number_of_buckets
+from flows.frames import cutoffs, fetched, number_of_buckets
+from flows.marts import insert, instants
 from flows.metrics.durability import durability, responses
 from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
@@ -61,23 +62,23 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
     number = number_of_buckets(warehouse)
     for bucket in range(number):
         mine = f" AND hash(clinic_id, patient_id) % {number} = {bucket}" if number > 1 else ""
-        outcomes = as_instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
-        contacts = as_instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
-        subjects = as_instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
+        outcomes = instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
+        contacts = instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
+        subjects = instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
         scores = scored(outcomes.lazy(), _charted(outcomes, held)).collect().lazy()
         courses = courses_of(subjects, protocols, zones.lazy()).collect().lazy()
         rows.append(outcome_courses(courses, scores, of["outcomes"], held, names).collect())
         lasting.append(responses(rows[-1].lazy(), contacts, held, names).collect())
-        append(
+        insert(
             warehouse,
             "suicidality_followup",
             suicidality_followup(scores, contacts, of["contacts"], lost, held),
         )
-        append(warehouse, "outcome_warnings", _warnings(scores))
+        insert(warehouse, "outcome_warnings", _warnings(scores))
     every = pl.concat(rows).lazy()
-    append(warehouse, "outcome_courses", every)
-    append(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
-    append(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
+    insert(warehouse, "outcome_courses", every)
+    insert(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
+    insert(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
 
 
 def _charted(outcomes: pl.DataFrame, held: Instruments) -> tuple[Instrument, ...]:

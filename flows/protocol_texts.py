@@ -34,17 +34,18 @@ def tested(trial: Trial, width: int) -> str:
             continue
         said = "; ".join(
             f"{one.rule_id}: {words(one.expected)} expected, {words(one.found)} found"
+            + (f" ({one.reason})" if one.reason else "")
             for one in wrong
         )
         if all(one.found == NOT_JUDGED for one in wrong):
-            said = "not judged; its status, programme or drug is not one that this protocol judges"
+            said = f"not judged; {_scope(trial.protocol)}"
         lines.append(wrapped(f"  FAIL  {example.title}: {said}", width, "        "))
     failed = sum(bool(wrong) for _, wrong in trial.outcomes)
     total = len(trial.outcomes)
     if total == 0:
         return f"{trial.protocol.key}\n  no worked example; add some under `examples`"
     lines.append(f"  {total - failed} of {total} examples hold, {_verdicts(trial.verdicts)} in all")
-    if trial.unshown:
+    if trial.unshown and trial.holds:
         lines.append(wrapped(f"  no example shows: {', '.join(trial.unshown)}", width, "    "))
     return "\n".join(lines)
 
@@ -72,6 +73,17 @@ def replayed(found: Replay, width: int, *, with_subjects: bool) -> str:
     if with_subjects and len(found.subjects):
         lines += ["", f"each {noun} that changes", *(_subjects(found, width))]
     return "\n".join(lines)
+
+
+def _scope(protocol: Protocol) -> str:
+    """What a row must be for a protocol to judge it."""
+    if protocol.judges != "sessions":
+        return "its row is not one of the protocol's population"
+    programs = f", in the programme {' or '.join(protocol.programs)}" if protocol.programs else ""
+    drug = f" with a dose of {protocol.drug}" if protocol.drug else ""
+    return f"the protocol judges sessions that are completed, or aborted{drug}{programs}" + (
+        ", and of its population" if protocol.population else ""
+    )
 
 
 def words(status: str) -> str:

@@ -101,7 +101,8 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         "(clinic_id VARCHAR, subject_kind VARCHAR, subject_id VARCHAR)"
     )
     for judges in sorted(set(judged)):
-        _know(warehouse, judges)
+        mine = [way for way in ways if way.judges == judges]
+        _know(warehouse, judges, {way.feed for way in mine if way.by == "clinic"})
         _add(warehouse, judges, "SELECT clinic_id, key_id FROM reached WHERE feed = $judges")
         _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = 'patients'"))
         _add(warehouse, judges, "SELECT clinic_id, subject_id FROM known "
@@ -112,9 +113,8 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
             _add(warehouse, judges, _joined(_FROM_THEN_ON))
         if judges == "dispenses":
             _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = $judges"))
-        for way in ways:
-            if way.judges == judges:
-                _add(warehouse, judges, _joined(f"r.feed = '{way.feed}' AND {_meets(way)}"))
+        for way in mine:
+            _add(warehouse, judges, _joined(f"r.feed = '{way.feed}' AND {_meets(way)}"))
         warehouse.db.execute("DROP TABLE known")
 
 
@@ -125,8 +125,9 @@ _FROM_THEN_ON = (
 )
 
 
-def _know(warehouse: Warehouse, judges: Judges) -> None:
-    """`known`: rows that may be judged, of patients and clinics that were reached."""
+def _know(warehouse: Warehouse, judges: Judges, of_all: set[str]) -> None:
+    """`known`: rows that may be judged, of patients and clinics that were reached; a row of the
+    feeds `of_all` reaches other patients' as well."""
     held = contract(judges)
     session = "f.session_id" if "session_id" in held.names else "NULL::VARCHAR"
     times = ", ".join(
@@ -140,8 +141,9 @@ def _know(warehouse: Warehouse, judges: Judges) -> None:
         "(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) "
         f"OR (f.clinic_id, {session}) IN (SELECT clinic_id, session_id FROM reached) "
         "OR f.clinic_id IN (SELECT clinic_id FROM reached "
-        "WHERE patient_id IS NULL AND session_id IS NULL) "
-        "OR f.clinic_id IN (FROM whole_clinics)"
+        "WHERE (patient_id IS NULL AND session_id IS NULL) OR feed IN (SELECT unnest($of_all))) "
+        "OR f.clinic_id IN (FROM whole_clinics)",
+        {"of_all": sorted(of_all)},
     )
 
 

@@ -111,8 +111,23 @@ def replay(
         draft, against, *period, as_of, judged, judged_before,
         pl.concat(counts).group_by(names).agg(pl.col("count").sum()).sort(names),
         pl.concat(subjects).sort("clinic_id", "subject_id", "rule_id"),
-        unknown_clinics(warehouse, [draft]),
+        unknown_clinics(warehouse, [draft]) + _unknown_programs(warehouse, draft, settings),
     )  # fmt: skip
+
+
+def _unknown_programs(warehouse: Warehouse, draft: Protocol, settings: Settings) -> tuple[str, ...]:
+    """A sentence when no session has any of the programmes that a draft names."""
+    if not draft.programs:
+        return ()
+    rows = warehouse.db.execute(
+        "SELECT DISTINCT program FROM facts.sessions WHERE program IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    known = sorted({settings.programs.get(name, name) for (name,) in rows})
+    if set(known).intersection(draft.programs):
+        return ()
+    wanted = " or ".join(draft.programs)
+    there = f"there is {', '.join(known)}" if known else "no session has a programme at all"
+    return (f"no session has the programme {wanted}; {there}.",)
 
 
 def write_subjects(found: Replay, path: Path) -> None:

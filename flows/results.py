@@ -16,7 +16,8 @@ _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
-    "outcome_cohorts": "*", "durability": "*",
+    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
+    "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
     "operations_monthly": "*", "credentials_due": "*",
 }  # fmt: skip
 
@@ -27,6 +28,7 @@ _OF_PATIENTS = {
     "instrument_version",
     "suicidality_followup": "clinic_id, positive_at, outcome_id",
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
+    "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from protocols.evaluate import SUBJECT_KINDS
 from protocols.kinds import kinds
-from protocols.model import Measure, Protocol, Rule, Severity, Tier
+from protocols.model import Citation, Measure, Protocol, Rule, Severity, Tier
 from protocols.words import expression_words, feed_words, length_words, link_words, window_words
 
 TIERS: Mapping[Tier, str] = {
@@ -25,6 +25,10 @@ MISSING: Mapping[str, str] = {
     "not_met": "counts as not met", "not_evaluable": "cannot be judged", "met": "counts as met",
     "excluded": "is left out",
 }  # fmt: skip
+CONFIDENCE: Mapping[str, str] = {
+    "seen": "seen: the value was read, not the whole document",
+    "recalled": "recalled, not read: confirm before relying on it",
+}
 _LABEL = 13
 
 
@@ -122,10 +126,25 @@ def clause(protocol: Protocol, rule: Rule) -> Clause:
         lines.append(
             ("Target", f"met in at least {rule.target:.4g} of the {protocol.judges} judged")
         )
-    source = TIERS[rule.tier] + f" ({rule.tier})"
-    if rule.source is not None:
-        source += f": {protocol.sources[rule.source].citation}"
-    return Clause(rule.title, (*lines, ("Comes from", source), ("Named", rule.id)))
+    lines.append(("Comes from", source_words(protocol, rule)))
+    if rule.note is not None:
+        lines.append(("Note", rule.note))
+    return Clause(rule.title, (*lines, ("Named", rule.id)))
+
+
+def source_words(protocol: Protocol, rule: Rule) -> str:
+    """Where a rule comes from: "trial (T3): Phillips 2019, ..."."""
+    said = f"{TIERS[rule.tier]} ({rule.tier})"
+    if rule.source is None:
+        return said
+    return f"{said}: {citation_words(protocol.sources[rule.source])}"
+
+
+def citation_words(source: Citation) -> str:
+    """A citation, and whether its document was read."""
+    return source.citation + (
+        "" if source.confidence == "seen" else f" ({CONFIDENCE[source.confidence]})"
+    )
 
 
 def measure_words(measure: Measure) -> dict[str, str]:
@@ -169,6 +188,8 @@ def rules_as_data(protocol: Protocol) -> Sequence[dict[str, Any]]:
             "severity": rule.severity, "asks": kinds()[rule.kind].asks(rule).sentence,
             "when": rule.when, "missing": kinds()[rule.kind].missing(rule), "target": rule.target,
             "citation": protocol.sources[rule.source].citation if rule.source else None,
+            "confidence": protocol.sources[rule.source].confidence if rule.source else None,
+            "note": rule.note,
         }
         for rule in protocol.rules
     ]  # fmt: skip

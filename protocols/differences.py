@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from protocols.description import (
+    citation_words,
     effective_words,
     measure_sentence,
     measure_words,
@@ -75,6 +76,7 @@ def _about(rule: Rule) -> dict[str, str | None]:
         "severity": rule.severity,
         "tier": rule.tier,
         "source": rule.source,
+        "note": _quoted(rule.note),
         "target": f"{rule.target:g}" if rule.target is not None else None,
         "only if": expression_words(rule.when) if rule.when is not None else None,
         "not charted": without.replace("_", " ") if without is not None else None,
@@ -99,7 +101,7 @@ def _sources(old: Mapping[str, Citation], new: Mapping[str, Citation]) -> Iterat
             yield f"source {name} was dropped"
     for name, source in new.items():
         if name not in old:
-            yield f"source {name} is new ({source.tier}): {source.citation}"
+            yield f"source {name} is new ({source.tier}): {citation_words(source)}"
         else:
             yield from _changed(f"source {name}", old[name].model_dump(), source.model_dump())
 

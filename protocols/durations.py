@@ -51,7 +51,7 @@ def parse_length(text: Any) -> Length:
         return text
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError("is no duration; write for example 90s, 15m, 2h, 7d or 7cd")
+        raise ValueError("must be a duration, for example 90s, 15m, 2h, 7d or 7cd")
     number, unit = match[1], match[2]
     if unit == "cd":
         if "." in number:

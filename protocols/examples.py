@@ -22,13 +22,14 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A worked example whose verdict is not the one that the file expects."""
+    """A worked example whose verdict is not the one that the file expects, and why it is not."""
 
     at: int
     example: str
     rule_id: str
     expected: str
     found: str
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -92,27 +93,28 @@ def tried(protocol: Protocol) -> Trial:
 def run_examples(protocol: Protocol) -> list[Mismatch]:
     """Every verdict of a protocol's worked examples that is not the expected one."""
     return [
-        Mismatch(at, example.title, rule, expected, found.get(rule, NOT_JUDGED))
-        for at, found in enumerate(example_verdicts(protocol))
+        Mismatch(at, example.title, rule, expected, *found.get(rule, (NOT_JUDGED, None)))
+        for at, found in enumerate(_example_verdicts(protocol))
         for example in (protocol.examples[at],)
         for rule, expected in example.expect.items()
-        if found.get(rule) != expected
+        if found.get(rule, (NOT_JUDGED, None))[0] != expected
     ]
 
 
-def example_verdicts(protocol: Protocol) -> list[dict[str, str]]:
-    """Rule to status for each worked example; nothing for one that the protocol does not judge."""
+def _example_verdicts(protocol: Protocol) -> list[dict[str, tuple[str, str | None]]]:
+    """Rule to status and reason for each worked example; nothing for one that is not judged."""
     # Each example is a clinic of its own, on a day of its own: a draft's lie before it is in force.
     anywhere = protocol.always().model_copy(update={"clinics": None})
     judgement = judge([anywhere], example_facts(protocol, protocol.examples))
     rows = (
         judgement.verdicts.join(judgement.subjects, on="subject_no")
         .join(judgement.rules, on="rule_no")
+        .join(judgement.words, on=["subject_no", "rule_no"], how="left")
         .filter(pl.col("subject_id") == "example")
     )
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, tuple[str, str | None]]] = {}
     for row in rows.iter_rows(named=True):
-        found.setdefault(row["clinic_id"], {})[row["rule_id"]] = row["status"]
+        found.setdefault(row["clinic_id"], {})[row["rule_id"]] = (row["status"], row["reason"])
     return [found.get(_clinic(at), {}) for at in range(len(protocol.examples))]
 
 

@@ -56,7 +56,8 @@ def explain(placed: Placed, error: ValidationError) -> NoReturn:
             message = f"{name} must look like {_PATTERNS.get(name, 'the others')}"
         case _:
             message = first["msg"].removeprefix("Value error, ")
-            message = f"{name}: {message}" if path else message
+            joint = " " if message.startswith("must ") else ": "
+            message = f"{name}{joint}{message}" if path else message
     placed.fail(path, message)
 
 

@@ -15,6 +15,7 @@ from protocols.kinds import kinds
 from protocols.model import Rule
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+MOST_NAMED = 8
 _NOT_INHERITED = ("protocol", "version", "examples", "change_note", "approved_by", "approved_on")
 
 
@@ -90,9 +91,13 @@ def whole(source: Source, known: Mapping[str, Source], above: tuple[str, ...] = 
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """The hint that ends a complaint about a name: the nearest that exists, else all of them."""
+    """The hint that ends a complaint about a name: the nearest that exists, else the first few."""
     near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(names) or 'none'}"
+    if near:
+        return f"; did you mean {near[0]}?"
+    more = len(names) - MOST_NAMED
+    told = [*names[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]
+    return f"; there is {', '.join(told) or 'none'}"
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -35,12 +35,19 @@ def empty_frame(feed: str) -> pl.LazyFrame:
 @dataclass(frozen=True)
 class Facts:
     """Rows in force of every feed; `cutoffs` is clinic_id, feed, cutoff (no row = the clinic never
-    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id."""
+    delivered the feed); `quarantined` is clinic_id, feed, session_id, patient_id. Where `frames`
+    hold some patients' rows only, `network` has all rows of the feeds that rules link by clinic."""
 
     frames: Mapping[str, pl.LazyFrame]
     cutoffs: pl.DataFrame
     quarantined: pl.DataFrame
     as_of: datetime
+    network: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
+
+    @cached_property
+    def whole(self) -> Facts:
+        """The facts that rows linked by clinic are taken from: every patient's."""
+        return replace(self, frames={**self.frames, **self.network}) if self.network else self
 
     @cached_property
     def zones(self) -> pl.DataFrame:

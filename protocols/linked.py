@@ -116,13 +116,17 @@ class Gatherer:
             pl.col("_subject"),
         )
         feed_rows = self._feed_rows(feed, by, names, keys)
-        joined = feed_rows.join(left, on=keys, how="inner")
+        if by == "clinic" and all(_is_closed(part.window) for part in parts):
+            # Each of a clinic's rows beside each of its sessions would be too many pairs.
+            feed_rows, left, keys = *_by_day(feed_rows, left, parts), [*keys, "_day"]
+        joined = feed_rows.join(left, on=keys, how="inner").drop("_day", strict=False)
         if feed == self.judges and feed in ("sessions", "dispenses"):
             joined = joined.filter(pl.col(IDS[feed]) != pl.col("_subject"))
         return joined.sort("_idx", "_at", "_id")
 
     def _feed_rows(self, feed: str, by: Link, names: set[str], keys: list[str]) -> pl.LazyFrame:
-        rows = self.facts.evidence(feed).filter(pl.col("_at").is_not_null())
+        facts = self.facts.whole if by == "clinic" else self.facts
+        rows = facts.evidence(feed).filter(pl.col("_at").is_not_null())
         if feed == "sessions":
             rows = rows.filter(pl.col("status") == "completed").with_columns(started_at="_at")
         if feed == "vitals" and by == "patient":
@@ -213,6 +217,26 @@ class Gatherer:
             follows = inside & (whose == pl.col("_idx"))
             columns.append(pl.when(follows).then(pl.col("_at") - before).alias(f"{name}.step"))
         return columns
+
+
+def _is_closed(window: Span | None) -> bool:
+    return window is not None and window.start is not None and window.end is not None
+
+
+def _by_day(
+    feed_rows: pl.LazyFrame, left: pl.LazyFrame, parts: Sequence[Part]
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Both with `_day`: a feed row's own, and one row for each day that a window touches. A judged
+    row whose windows are all unknown finds none, as it would have no candidate."""
+    first = pl.min_horizontal(_day(f"{part.name}.start") for part in parts)
+    last = pl.max_horizontal(_day(f"{part.name}.end") for part in parts)
+    days = pl.int_ranges(first, last + 1, dtype=pl.Int64)
+    beside = left.with_columns(_day=days).explode("_day").filter(pl.col("_day").is_not_null())
+    return feed_rows.with_columns(_day=_day("_at")), beside
+
+
+def _day(name: str) -> pl.Expr:
+    return pl.col(name).dt.epoch("us") // 86_400_000_000
 
 
 def _aggregates(part: Part) -> list[pl.Expr]:

@@ -57,10 +57,14 @@ class _Part(BaseModel):
 
 
 class Citation(_Part):
-    """Where a rule comes from. T1 law, label or REMS; T2 guideline; T3 trial."""
+    """Where a rule comes from. T1 law, label or REMS; T2 guideline; T3 trial.
+
+    `recalled`: from knowledge of the named document, not read: to be confirmed.
+    """
 
     citation: str
     tier: Literal["T1", "T2", "T3"]
+    confidence: Literal["seen", "recalled"] = "seen"
 
 
 class Linked(_Part):
@@ -101,6 +105,7 @@ class RuleBase(_Part):
     target: float | None = Field(default=None, ge=0, le=1)
     when: str | None = None
     missing: Missing | None = None
+    note: str | None = None
 
 
 class ValueRule(RuleBase):

@@ -1,5 +1,6 @@
-"""The reference page of outcome scales, from `instruments.yaml`: `python -m protocols.reference
-FOLDER`. It is kept in the repository; a test holds it to the file.
+"""The reference pages of outcome scales, from `instruments.yaml`, and of costing and billing codes,
+from `costs.yaml`: `python -m protocols.reference FOLDER`. They are kept in the repository; a test
+holds them to the files.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from protocols.costs import CodeCheck, Costs, costs
 from protocols.instruments import (
     Bands,
     Fact,
@@ -21,7 +23,12 @@ from protocols.instruments import (
     instruments,
 )
 
-_WRITTEN = "<!-- Written by `make docs` from protocols/instruments.yaml: change that. -->\n"
+_WRITTEN = "<!-- Written by `make docs` from protocols/{}: change that. -->\n"
+_TIERS = (
+    "Every fact has a tier: T1 law, label, REMS or a national code set; T2 guideline; T3 a trial "
+    "or published study; T4 a house reading, without a source. *Recalled* sources were not read "
+    "for this page: check them before you lean on one."
+)
 _SCORED = {
     "sum": "sum of all items", "mean": "mean of all items", "triage": "a level, no total",
     "domains": "sum of each domain's highest item", "charted": "the total on the form",
@@ -30,17 +37,15 @@ _SCORED = {
 
 def pages() -> dict[str, str]:
     """Each page's text by its file name."""
-    return {"instruments.md": page(instruments())}
+    return {"instruments.md": page(instruments()), "costs.md": cost_page(costs())}
 
 
 def page(held: Instruments) -> str:
     """All scales: what each fact is, its tier and where it is from."""
     rule = held.courses.reliable_change
     parts = [
-        f"{_WRITTEN}# Outcome scales\n",
-        "Every fact has a tier: T1 law, label or REMS; T2 guideline; T3 a trial or published "
-        "study; T4 a house reading, without a source. *Recalled* sources were not read for this "
-        "page: check them before you lean on one. How courses are read from scores is said in "
+        f"{_WRITTEN.format('instruments.yaml')}# Outcome scales\n",
+        f"{_TIERS} How courses are read from scores is said in "
         "[outcomes](definitions/outcomes.md).\n",
         f"Reliable change: {rule.formula}, {rule.criterion:g} standard errors of a difference, "
         "where no published number of points stands. Ends are included.\n",
@@ -56,6 +61,37 @@ def page(held: Instruments) -> str:
         for name, fact in held.courses
     )]  # fmt: skip
     return "\n".join(parts)
+
+
+def cost_page(held: Costs) -> str:
+    """How sessions are costed, and every check of a billing code."""
+    readings = _table(
+        (name.replace("_", " "), _plain(fact), fact.tier, _source(fact, held.sources))
+        for name, fact in held.costing
+    )
+    checks = _table(
+        (f"`{check.id}`: {check.title}", _checked(check), check.tier,
+         f"{_source(check, held.sources)} {_confirmed(check)}".strip())
+        for check in held.checks
+    )  # fmt: skip
+    return "\n".join(
+        [
+            f"{_WRITTEN.format('costs.yaml')}# Costing and billing codes\n",
+            f"{_TIERS} What figures are made of them is said in [cost](definitions/cost.md).\n",
+            "## Costing\n", readings, "## Checks of billing codes\n",
+            "Days and minutes include their ends.\n", checks,
+        ]
+    )  # fmt: skip
+
+
+def _confirmed(check: CodeCheck) -> str:
+    return f"Confirmed {check.confirmed_on}." if check.confirmed_on else ""
+
+
+def _checked(check: CodeCheck) -> str:
+    said = check.model_dump(mode="json", by_alias=True, include={check.aspect}, exclude_none=True)
+    (value,) = said.values()
+    return f"{', '.join(check.codes)}: {check.aspect.replace('_', ' ')} {_value(value)}"
 
 
 def _words(scale: Instrument, fact: Fact) -> str:

@@ -41,6 +41,10 @@ _SIGNS: Mapping[type[nodes.Expr], str] = {
     nodes.EQ: "", nodes.NEQ: "other than", nodes.LT: "below", nodes.LTE: "at most",
     nodes.GT: "above", nodes.GTE: "at least",
 }  # fmt: skip
+_WHEN: Mapping[type[nodes.Expr], str] = {
+    nodes.LT: "before", nodes.LTE: "no later than", nodes.GT: "after",
+    nodes.GTE: "no earlier than",
+}  # fmt: skip
 _ARITHMETIC: Mapping[type[nodes.Expr], str] = {
     nodes.Add: "plus", nodes.Sub: "minus", nodes.Mul: "times", nodes.Div: "divided by",
 }  # fmt: skip
@@ -59,6 +63,8 @@ def name_words(name: str) -> str:
     )
     if not owner and column in _MOMENTS:
         return _MOMENTS[column]
+    if owner == "this" and column in _MOMENTS:
+        return whose + _MOMENTS[column].removeprefix("the ")
     unit = next((suffix for suffix in _UNITS if column.endswith(suffix)), "")
     plain = f"{column.removesuffix(unit)}{' per kg' if unit == '_mg_per_kg' else ''}"
     return whose + " ".join(_SPELT.get(part, part) for part in plain.split("_"))
@@ -172,10 +178,21 @@ def _said(node: nodes.Expr) -> str:  # noqa: C901  (one line a kind of node)
 def _two_sides(node: nodes.Expr) -> str:
     left, right = node.args["this"], node.args["expression"]
     if type(node) in _SIGNS:
-        sign = f"{_SIGNS[type(node)]} ".lstrip()
+        signs = _WHEN if type(node) in _WHEN and _names_time(left, right) else _SIGNS
+        sign = f"{signs[type(node)]} ".lstrip()
         unit = _unit(right) if isinstance(left, nodes.Literal) else ""
         return f"{_said(left)}{unit} {sign}{_valued(right, left)}"
     return f"{_said(left)} {_ARITHMETIC[type(node)]} {_said(right)}"
+
+
+def _names_time(*sides: nodes.Expr) -> bool:
+    """Whether days or instants are compared: what names one, or is written as one."""
+    columns = [column.name for side in sides for column in side.find_all(nodes.Column)]
+    return any(isinstance(side, nodes.Cast) for side in sides) or (
+        bool(columns)
+        and all(name.endswith(("_on", "_at", "_date", "_from", "_to")) for name in columns)
+        and not any(isinstance(side, nodes.Literal | nodes.Sub) for side in sides)
+    )
 
 
 def _denied(node: nodes.Expr) -> str:

@@ -24,8 +24,9 @@ Minutes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clinic:
-    """One clinic and its habits. `style` is how it writes times: local, offset or z;
-    `carelessness` is how many sessions, at least, break each rule where there is room."""
+    """One clinic and its habits. `chairs` it has at least. `style` is how it writes times: local,
+    offset or z; `carelessness` is how many sessions, at least, break each rule where there is
+    room."""
 
     clinic_id: str
     name: str

@@ -1,87 +1,135 @@
 """What is done in the sample network: sessions with their doses and vital signs, as they should be.
 
-Three programmes have sessions: infusions, esketamine, and injections with psychotherapy. Nothing
-here breaks a rule of good practice; `plants` does that afterwards.
+Nothing here breaks a rule of good practice; `plants` does that afterwards.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
-from flows.demo.people import ESKETAMINE, IV, KAP, NURSES, PRESCRIBERS, Care
+from flows.demo.people import PRESCRIBERS, Care, nurses
+from flows.demo.programs import (
+    BY_NAME,
+    CROWDED_DAYS,
+    DEVICE_MG,
+    HURRIED_DAYS,
+    IV,
+    PROGRAMS,
+    SPRAYS,
+    Program,
+)
 from flows.demo.tables import Column, Table, numbers, rows_of, size, stacked
+from flows.demo.vitals import vital_signs
 
-# Days from the first session. Infusions: six, then at growing distance, no more than three within
-# seven days. Esketamine by its label: twice weekly, weekly, every other week.
-IV_DAYS = np.array([0, 3, 7, 10, 14, 17, 24, 31, 45, 59, 73, 87, 101, 115])
-HURRIED_DAYS = np.concatenate([[0, 2, 4, 6], IV_DAYS[4:]])
-ESKETAMINE_DAYS = np.array([0, 3, 7, 10, 14, 17, 21, 24, 28, 35, 42, 49, 63, 77, 91, 105])
-KAP_DAYS = np.array([0, 14, 28])
-DEVICE_MG = 28
+# Three rounds a day in each chair, begun at this minute of the day, so far apart that each is over
+# before the next.
+FIRST_ROUND, ROUNDS, ROUND_MINUTES = 8 * 60, 3, 220
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Eight readings a session at these minutes from the start. The reading at `during_last` is
-    moved to the end of administration where there is one, the last to the end of monitoring."""
-
-    minutes: tuple[int, ...]
-    during_last: int | None
-
-
-IV_READINGS = Reading((-12, 12, 26, 38, 62, 90, 112, 120), 3)
-ESKETAMINE_READINGS = Reading((-15, 10, 25, 40, 60, 80, 105, 135), None)
-KAP_READINGS = Reading((-12, 0, 15, 30, 45, 60, 90, 120), None)
-
-
-def treat(care: Care, hurried: int) -> None:
-    """Sessions (infusions that were given come first), doses and vital signs."""
-    iv, ahead_iv = _infusions(care, hurried)
-    esketamine, ahead_esketamine = _esketamine(care)
-    kap, ahead_kap = _injections(care)
-    ahead = stacked(ahead_iv, ahead_esketamine, ahead_kap)
-    given = [iv, esketamine, kap]
-    missed = _missed(stacked(*given), hurried, care.rng)
-    sessions = stacked(*given, missed, ahead)
+def treat(care: Care) -> None:
+    """Sessions (those that were given come first, a dose each), doses and vital signs."""
+    held = [_given(care, program) for program in PROGRAMS]
+    given = stacked(*(done for done, _ in held))
+    missed = _missed(given, care)
+    sessions = stacked(given, missed, *(coming for _, coming in held))
+    _seat(care, sessions)
     sessions["session_id"] = numbers(size(sessions))
     care.tables["sessions"] = sessions
-    parts = np.split(np.arange(sum(map(size, given))), np.cumsum([size(each) for each in given]))
-    care.tables["doses"] = _doses(care, parts)
-    care.tables["vitals"] = _vitals(care, parts)
+    given = rows_of(sessions, np.arange(size(given)))
+    care.tables["doses"] = _doses(care, given)
+    care.tables["vitals"] = vital_signs(care, given)
 
 
-def _appointments(care: Care, program: str, plan: Column, least: int) -> tuple[Column, ...]:
+def _given(care: Care, program: Program) -> tuple[Table, Table]:
+    """A programme's sessions as they took place, and those that lie ahead."""
+    booked, ahead = _booked(care, program)
+    coming = rows_of(booked, ahead)
+    done = rows_of(booked, ~ahead)
+    rng, count = care.rng, size(done)
+    took = rng.integers(*program.minutes, count)
+    watched = rng.integers(*program.watched, count)
+    if program.spray:
+        # 56 mg on day 1, then 56 or 84 mg, or 84 mg throughout; five minutes between devices.
+        more = (done["number"] > 0) & (done["patient"] % 3 > 0)
+        done["devices"] = np.where(more, 3, program.mg // DEVICE_MG)
+        took = 5 * (done["devices"] - 1)
+    # A few infusions are stopped for nausea, after half an hour; the patient is watched as ever.
+    stopped = (rng.random(count) < program.stopped_share) & (done["number"] > 5)
+    stopped &= done["patient"] >= care.restless
+    took = np.where(stopped, 34, took)
+    held = _held(care, done, took, watched)
+    held["status"] = np.where(stopped, "aborted", held["status"])
+    if program.spray:
+        held["rems_form_sent_at"] = held["discharged_at"] + np.timedelta64(26, "h")
+        span = held["monitoring_ended_at"] - held["started_at"]
+        held["rems_form_minutes"] = span.astype("timedelta64[m]").astype(int)
+    return held, coming | {"status": np.full(size(coming), "scheduled")}
+
+
+def _appointments(care: Care, program: Program) -> tuple[Column, ...]:
     """Patient, number in the course and day of each session, and which lie ahead."""
     patients = care.tables["patients"]
-    mine = np.flatnonzero(patients["program"] == program)
-    planned = care.rng.integers(least, plan.shape[-1] + 1, len(mine))
+    mine = np.flatnonzero(patients["program"] == program.name)
+    plan = np.broadcast_to(program.plan, (len(mine), len(program.plan)))
+    planned = care.rng.integers(program.least, plan.shape[-1] + 1, len(mine))
+    if program.name == IV:
+        plan = np.where((mine < care.restless)[:, None], CROWDED_DAYS, plan)
+        plan = np.where((mine < care.hurried)[:, None], HURRIED_DAYS, plan)
+        planned = np.where(mine < care.restless, plan.shape[-1], planned)
     at, number = np.nonzero(np.arange(plan.shape[-1])[None, :] < planned[:, None])
     who = mine[at]
     start = (patients["treatment_started_on"] - care.first_day).astype(int)
-    day = start[who] + np.broadcast_to(plan, (len(mine), plan.shape[-1]))[at, number]
+    day = start[who] + plan[at, number]
     within = day < care.days + 7
     return who[within], number[within], day[within], day[within] >= care.days
 
 
-def _booked(care: Care, program: str, plan: Column, least: int) -> tuple[Table, Column]:
-    """Sessions as booked, and which of them lie ahead."""
-    who, number, day, ahead = _appointments(care, program, plan, least)
+def _booked(care: Care, program: Program) -> tuple[Table, Column]:
+    """Sessions as booked, and which of them lie ahead; long ones begin with the first round."""
+    who, number, day, ahead = _appointments(care, program)
     patients, rng = care.tables["patients"], care.rng
-    minute = 9 * 60 + 30 * (who % 13) + rng.integers(0, 4, len(who)) * 5
+    turn = np.where(program.long, 0, who % ROUNDS)
+    minute = FIRST_ROUND + ROUND_MINUTES * turn + 5 * (who // ROUNDS % 3)
     booked: Table = {
         "patient": who,
         "number": number,
+        "day": day,
         "patient_id": who + 1,
-        "program": np.full(len(who), program),
+        "program": np.full(len(who), program.name),
+        "route": np.full(len(who), program.route),
         "indication": patients["indication"][who],
-        "scheduled_at": care.clinic.instants(care.first_day + day, minute),
+        "scheduled_at": care.clinic.instants(
+            care.first_day + day, minute + rng.integers(0, 2, len(who)) * 5
+        ),
+        "scheduled_minutes": np.full(len(who), program.booked_minutes),
         "prescriber_id": PRESCRIBERS[who % len(PRESCRIBERS)],
-        "chair": who % care.clinic.chairs + 1,
         "height_cm": patients["height_cm"][who],
     }
     return booked, ahead
+
+
+def _seat(care: Care, sessions: Table) -> None:
+    """A chair for each, one patient in it at a time, and one nurse for each four chairs. There are
+    as many chairs as the fullest day asks for; long sessions have chairs of their own."""
+    long = np.isin(sessions["program"], [name for name, of in BY_NAME.items() if of.long])
+    rounds = np.where(long, ROUNDS, sessions["patient"] % ROUNDS)
+    key = sessions["day"] * (ROUNDS + 1) + rounds
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    begins = np.r_[True, ordered[1:] != ordered[:-1]]
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(key)), 0))
+    rank = np.empty(len(key), dtype=int)
+    rank[order] = np.arange(len(key)) - first
+    ordinary = max(care.clinic.chairs, int(rank[~long].max(initial=0)) + 1)
+    most_long = int(rank[long].max(initial=-1)) + 1
+    care.chairs = ordinary + most_long
+    turned = (rank + sessions["day"]) % ordinary
+    sessions["chair"] = np.where(long, ordinary + rank, turned) + 1
+    watch = nurses(care)
+    monitor = watch[(sessions["chair"] + sessions["day"]) % len(watch)]
+    sessions["monitor_id"] = np.where(np.isnat(sessions["started_at"]), 0, monitor)
 
 
 def _held(care: Care, booked: Table, took: Column, watched: Column) -> Table:
@@ -100,67 +148,24 @@ def _held(care: Care, booked: Table, took: Column, watched: Column) -> Table:
         "ready_at": over + np.timedelta64(3, "m"),
         "discharged_at": over + np.timedelta64(9, "m"),
         "weight_kg": (weight + rng.normal(0, 0.4, count)).round(1),
-        "monitor_id": rng.choice(NURSES, count),
         "escort_confirmed": np.full(count, fill_value=True),
         "discharge_score": rng.choice([9, 10], count),
         "discharge_scale": np.full(count, "aldrete_10"),
     }
 
 
-def _split(booked: Table, ahead: Column) -> tuple[Table, Table]:
-    """Those that lie behind, and those ahead, which are only scheduled."""
-    coming = rows_of(booked, ahead)
-    return rows_of(booked, ~ahead), coming | {"status": np.full(size(coming), "scheduled")}
-
-
-def _infusions(care: Care, hurried: int) -> tuple[Table, Table]:
-    mine = np.flatnonzero(care.tables["patients"]["program"] == IV)
-    plan = np.where((mine < hurried)[:, None], HURRIED_DAYS, IV_DAYS)
-    booked, ahead = _booked(care, IV, plan, 5)
-    booked |= {"route": "IV", "scheduled_minutes": np.full(size(booked), 150)}
-    done, coming = _split(booked, ahead)
-    rng, count = care.rng, size(done)
-    took, watched = rng.integers(38, 41, count), rng.integers(78, 84, count)
-    # A few infusions are stopped for nausea, after half an hour; the patient is watched as ever.
-    stopped = (rng.random(count) < 0.015) & (done["number"] > 5)
-    took = np.where(stopped, 34, took)
-    held = _held(care, done, took, watched)
-    held["status"] = np.where(stopped, "aborted", held["status"])
-    return held, coming
-
-
-def _esketamine(care: Care) -> tuple[Table, Table]:
-    booked, ahead = _booked(care, ESKETAMINE, ESKETAMINE_DAYS, 8)
-    booked |= {"route": "IN", "scheduled_minutes": np.full(size(booked), 165)}
-    done, coming = _split(booked, ahead)
-    # 56 mg on day 1, then 56 or 84 mg; five minutes between devices.
-    devices = np.where((done["number"] == 0) | (done["patient"] % 3 == 0), 2, 3)
-    held = _held(care, done, 5 * (devices - 1), care.rng.integers(124, 134, size(done)))
-    held["devices"] = devices
-    held["rems_form_sent_at"] = held["discharged_at"] + np.timedelta64(26, "h")
-    held["rems_form_minutes"] = (
-        (held["monitoring_ended_at"] - held["started_at"]).astype("timedelta64[m]").astype(int)
-    )
-    return held, coming
-
-
-def _injections(care: Care) -> tuple[Table, Table]:
-    booked, ahead = _booked(care, KAP, KAP_DAYS, 2)
-    booked |= {"route": "IM", "scheduled_minutes": np.full(size(booked), 180)}
-    done, coming = _split(booked, ahead)
-    return _held(care, done, np.full(size(done), 1), np.full(size(done), 119)), coming
-
-
-def _missed(given: Table, hurried: int, rng: np.random.Generator) -> Table:
+def _missed(given: Table, care: Care) -> Table:
     """Appointments the day before a session, to which the patient did not come, or which were
     cancelled in good time or late, or stopped before the dose."""
-    could = np.flatnonzero((given["number"] > 0) & (given["patient"] >= hurried))
+    could = np.flatnonzero((given["number"] > 0) & (given["patient"] >= care.restless))
+    rng = care.rng
     picked = could[rng.random(len(could)) < 0.09]
-    kept = ("patient", "number", "patient_id", "program", "indication", "scheduled_at",
-            "prescriber_id", "chair", "height_cm", "route", "scheduled_minutes")  # fmt: skip
+    kept = ("patient", "number", "day", "patient_id", "program", "indication", "scheduled_at",
+            "prescriber_id", "height_cm", "route", "scheduled_minutes")  # fmt: skip
     template = rows_of(given, picked)
     missed: Table = {name: template[name] for name in kept}
     missed["scheduled_at"] = missed["scheduled_at"] - np.timedelta64(24, "h")
+    missed["day"] = missed["day"] - 1
     what = rng.choice(4, len(picked), p=[0.45, 0.25, 0.2, 0.1])
     notice = np.array([np.timedelta64("NaT", "m"), np.timedelta64(50, "h"), np.timedelta64(5, "h"),
                        np.timedelta64("NaT", "m")])  # fmt: skip
@@ -169,97 +174,44 @@ def _missed(given: Table, hurried: int, rng: np.random.Generator) -> Table:
     return missed
 
 
-def _doses(care: Care, parts: list[Column]) -> Table:
-    sessions, patients = care.tables["sessions"], care.tables["patients"]
-    iv, esketamine, kap = (rows_of(sessions, part) for part in parts[:3])
-    amount = (iv["weight_kg"] * 0.5 * np.where(iv["status"] == "aborted", 0.85, 1)).round(1)
-    iv_doses = _from_vials(amount) | {"ended_at": iv["ended_at"]}
-    mg = DEVICE_MG * esketamine["devices"]
-    pharmacy = esketamine["patient"] % 2 == 0
-    esketamine_doses = {
-        "amount_mg": mg.astype(float), "opened_mg": mg.astype(float),
-        "wasted_mg": np.zeros(len(mg)), "drug": "esketamine", "ended_at": esketamine["ended_at"],
-        "devices": esketamine["devices"],
-        "acquisition": np.where(pharmacy, "specialty_pharmacy", "buy_and_bill"),
-    }  # fmt: skip
-    amount = (patients["weight_kg"][kap["patient"]] * 0.7).round(1)
-    kap_doses = _from_vials(amount)
-    doses = stacked(
-        *(
-            rows_of(of, np.arange(size(of))) | given
-            for of, given in zip(
-                (_for_doses(iv), _for_doses(esketamine), _for_doses(kap)),
-                (iv_doses, esketamine_doses, kap_doses),
-                strict=True,
-            )
-        )
-    )
-    count = size(doses)
-    witness = NURSES[(doses["administered_by"] - NURSES[0] + 1) % len(NURSES)]
-    return doses | {
-        "dose_id": numbers(count),
-        "waste_witness_id": np.where(doses["wasted_mg"] > 0, witness, 0),
-    }
-
-
-def _from_vials(amount_mg: Column) -> Table:
-    """Ketamine from vials of 100 mg; what is left is wasted."""
-    opened = np.ceil(amount_mg / 100) * 100
+def _doses(care: Care, given: Table) -> Table:
+    """One dose a session; from vials of 100 mg, of which what is left is wasted, or a spray."""
+    per_kg = _by_program(given, lambda program: program.mg_per_kg or 0.0)
+    fixed = _by_program(given, lambda program: float(program.mg))
+    stopped = np.where(given["status"] == "aborted", 0.85, 1)
+    amount = (np.where(per_kg > 0, given["weight_kg"] * per_kg, fixed) * stopped).round(1)
+    spray = np.isin(given["program"], SPRAYS)
+    devices = np.where(spray, given["devices"], np.nan)
+    amount = np.where(spray, DEVICE_MG * devices, amount)
+    opened = np.where(spray, amount, np.ceil(amount / 100) * 100)
+    wasted = (opened - amount).round(1)
+    watch = nurses(care)
+    nurse = np.searchsorted(watch, given["monitor_id"])
+    pharmacy = np.where(given["patient"] % 2 == 0, "specialty_pharmacy", "buy_and_bill")
+    needle = np.isin(given["route"], ["IM", "SC"])
     return {
-        "drug": "ketamine",
-        "amount_mg": amount_mg,
+        "dose_id": numbers(size(given)),
+        "session_id": given["session_id"],
+        "patient": given["patient"],
+        "patient_id": given["patient_id"],
+        "route": given["route"],
+        "started_at": given["started_at"],
+        "ended_at": np.where(needle, np.datetime64("NaT"), given["ended_at"]),
+        "drug": np.where(spray, "esketamine", "ketamine"),
+        "amount_mg": amount,
         "opened_mg": opened,
-        "wasted_mg": (opened - amount_mg).round(1),
-        "acquisition": "clinic_stock",
+        "wasted_mg": wasted,
+        "devices": devices,
+        "acquisition": np.where(spray, pharmacy, "clinic_stock"),
+        "administered_by": given["monitor_id"],
+        "waste_witness_id": np.where(wasted > 0, watch[(nurse + 1) % len(watch)], 0),
     }
 
 
-def _for_doses(sessions: Table) -> Table:
-    kept = ("session_id", "patient", "patient_id", "route", "started_at")
-    return {name: sessions[name] for name in kept} | {"administered_by": sessions["monitor_id"]}
-
-
-def _vitals(care: Care, parts: list[Column]) -> Table:
-    readings = (IV_READINGS, ESKETAMINE_READINGS, KAP_READINGS)
-    taken = [_readings(care, of, how) for of, how in zip(parts, readings, strict=False)]
-    vitals = stacked(*taken)
-    rng, count = care.rng, size(vitals)
-    offset = vitals["offset"]
-    rise = np.where((offset > 0) & (offset < 70), 16, 0)
-    esketamine = care.tables["sessions"]["program"][vitals["session"]] == ESKETAMINE
-    peak = esketamine & (offset == 40)
-    # Per session in the REMS: sedation 34.7 %, dissociation 41.0 % (clinical-facts 7b).
-    sleepy, apart = peak & (rng.random(count) < 0.347), peak & (rng.random(count) < 0.41)
-    return vitals | {
-        "vital_id": numbers(count),
-        "systolic_mmhg": (rng.normal(124, 9, count) + rise).clip(96, 172).round(),
-        "diastolic_mmhg": (rng.normal(78, 6, count) + rise / 2).clip(55, 105).round(),
-        "heart_rate_bpm": (rng.normal(74, 8, count) + rise / 2).clip(54, 115).round(),
-        "spo2_pct": rng.normal(97.5, 1, count).clip(95, 100).round(),
-        "respiratory_rate_bpm": rng.normal(15, 2, count).clip(10, 24).round(),
-        "position": "sitting",
-        "sedation_moaas": np.where(esketamine, np.where(sleepy, 4.0, 5.0), np.nan),
-        "dissociation_cadss": np.where(esketamine, np.where(apart, 12.0, 0.0), np.nan),
-    }
-
-
-def _readings(care: Care, of: Column, how: Reading) -> Table:
-    sessions = rows_of(care.tables["sessions"], of)
-    number = len(how.minutes)
-    each = np.repeat(np.arange(len(of)), number)
-    reading = np.tile(np.arange(number), len(of))
-    offset = np.array(how.minutes)[reading]
-    at = sessions["started_at"][each] + _minutes(offset)
-    if how.during_last is not None:
-        at = np.where(reading == how.during_last, sessions["ended_at"][each], at)
-    at = np.where(reading == number - 1, sessions["monitoring_ended_at"][each], at)
-    return {
-        "session": of[each],
-        "session_id": sessions["session_id"][each],
-        "reading": reading,
-        "offset": offset,
-        "measured_at": at,
-    }
+def _by_program(given: Table, of: Callable[[Program], float]) -> Column:
+    names, index = np.unique(given["program"], return_inverse=True)
+    found: Column = np.array([of(BY_NAME[name]) for name in names.tolist()])[index]
+    return found
 
 
 def _minutes(count: Column) -> Column:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from flows.demo.breaches import last_of_patient
 from flows.demo.calendar import LAST_DAY
+from flows.demo.counter import mishandle_supplies
 from flows.demo.people import NURSES, PRESCRIBERS, SHARED, Care
-from flows.demo.plants import Planting, Truth
+from flows.demo.planting import Planting, Truth, given
+from flows.demo.programs import IV
 from flows.demo.tables import Table, rows_of, size, stacked
 
 RISK = "risk"
@@ -22,6 +25,7 @@ def plant_risks(planting: Planting) -> None:
     _mistaken_units(planting)
     _early_refill(planting)
     _overlapping_supply(planting)
+    mishandle_supplies(planting)
     _unexpected_screen(planting)
     _unqueried_monitoring(planting)
     _short_count(planting)
@@ -46,16 +50,16 @@ def share_persons(care: Care, other: Care, planting: Planting) -> None:
 def _mistaken_units(planting: Planting) -> None:
     """A dose charted in grams, and a saturation charted as a fraction."""
     doses, vitals = planting.care.tables["doses"], planting.care.tables["vitals"]
-    in_grams = planting.take(1)
+    in_grams = planting.take(1, where=last_of_patient(planting), dose=True)
     doses["amount_mg"][in_grams] = (doses["amount_mg"][in_grams] / 1000).round(4)
-    planting.breach(in_grams, "mistaken unit: a dose in grams", dose_per_kg="not_met")
+    planting.breach(in_grams, "mistaken unit: a dose in grams", {"dose-lowest": "not_met"})
     fraction = planting.take(1)
     at = np.isin(vitals["session"], fraction) & (vitals["reading"] == 2)
     for reading in np.flatnonzero(at).tolist():
         planting.spoiled.append(("vitals", reading, "spo2_pct", "0.97", "spo2_pct: out_of_bounds"))
     planting.breach(
         fraction, "mistaken unit: saturation as a fraction",
-        vitals_during_infusion="not_evaluable",
+        {"vitals-during-infusion": "not_evaluable"},
     )  # fmt: skip
 
 
@@ -94,7 +98,14 @@ def _unexpected_screen(planting: Planting) -> None:
     analyte = np.full(size(screenings), "", dtype="<U12")
     analyte[at] = "cocaine"
     screenings["analyte"] = analyte
-    _noted(planting, "unexpected-uds", screenings["patient_id"][at], "cocaine, not expected")
+    patient = int(screenings["patient_id"][at])
+    _noted(planting, "unexpected-uds", patient, "cocaine, not expected")
+    sessions = planting.care.tables["sessions"]
+    theirs = given(planting.care) & (sessions["patient_id"] == patient)
+    theirs &= sessions["program"] == IV
+    planting.breach(
+        np.flatnonzero(theirs), "cocaine in the urine, not expected", {"drug-screen": "not_met"}
+    )
 
 
 def _unqueried_monitoring(planting: Planting) -> None:
@@ -104,6 +115,11 @@ def _unqueried_monitoring(planting: Planting) -> None:
     gone = asked & (screenings["patient_id"] == patient)
     planting.care.tables["screenings"] = rows_of(screenings, ~gone)
     _noted(planting, "pdmp-not-queried", patient, "the prescription monitor was never asked")
+    theirs = planting.care.tables["dispenses"]["patient_id"] == patient
+    planting.breach(
+        np.flatnonzero(theirs), "the prescription monitor was never asked",
+        {"take-home-ketamine/monitoring-program": "not_met"}, "dispenses",
+    )  # fmt: skip
 
 
 def _short_count(planting: Planting) -> None:

@@ -8,15 +8,15 @@ from flows.demo.calendar import Clinic
 from flows.demo.people import CLOSES_MINUTE, OPENS_MINUTE
 
 
-def clinic_rows(clinics: list[Clinic]) -> pl.DataFrame:
-    """One row a clinic."""
+def clinic_rows(clinics: list[Clinic], chairs: list[int]) -> pl.DataFrame:
+    """One row a clinic, with its chairs."""
     return pl.DataFrame(
         {
             "clinic_id": [clinic.clinic_id for clinic in clinics],
             "name": [clinic.name for clinic in clinics],
             "time_zone": [clinic.zone for clinic in clinics],
             "state": [clinic.state for clinic in clinics],
-            "chairs": [clinic.chairs for clinic in clinics],
+            "chairs": chairs,
             "rems_certified_on": ["2024-01-15"] * len(clinics),
         }
     )

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from flows.demo.calendar import LAST_DAY
-from flows.demo.care import DEVICE_MG
-from flows.demo.follow_up import fills
 from flows.demo.people import (
     CLOSES_MINUTE,
     NURSES,
@@ -20,9 +18,11 @@ from flows.demo.people import (
     PRESCRIBERS,
     Care,
 )
+from flows.demo.programs import DEVICE_MG, TAKE_HOME
 from flows.demo.tables import Column, Table, numbers, rows_of, size, stacked
 
 LOT_DAYS = 30
+REFILL_DAYS = 28
 TROCHE_MG, TROCHES = 100.0, 8
 FILLS_PER_PRESCRIPTION = 3
 # Lot letter, drug, smallest package in mg.
@@ -38,11 +38,22 @@ def supply(care: Care) -> None:
     care.tables["inventory"] = _inventory(care)
 
 
+def fills(care: Care) -> tuple[Column, Column, Column]:
+    """Patient, number and day of each take-home supply."""
+    patients = care.tables["patients"]
+    mine = np.flatnonzero(patients["program"] == TAKE_HOME)
+    most = max(1, care.days // REFILL_DAYS + 1)
+    who, number = np.repeat(mine, most), np.tile(np.arange(most), len(mine))
+    day = patients["treatment_started_on"][who] + REFILL_DAYS * number
+    within = day <= np.datetime64(LAST_DAY)
+    return who[within], number[within], day[within]
+
+
 def _dispenses(care: Care) -> Table:
     who, number, day = fills(care)
     prescription = number // FILLS_PER_PRESCRIPTION
     issued = care.tables["patients"]["treatment_started_on"][who] + (
-        prescription * FILLS_PER_PRESCRIPTION * 28
+        prescription * FILLS_PER_PRESCRIPTION * REFILL_DAYS
     )
     at = care.clinic.instants(day, np.full(len(who), 14 * 60))
     here = who % 20 < 10
@@ -58,7 +69,7 @@ def _dispenses(care: Care) -> Table:
         "form": np.full(len(who), "troche"),
         "strength_mg": np.full(len(who), TROCHE_MG),
         "quantity": np.full(len(who), TROCHES),
-        "days_supply": np.full(len(who), 28),
+        "days_supply": np.full(len(who), REFILL_DAYS),
         "refill_number": number % FILLS_PER_PRESCRIPTION,
         "refills_authorized": np.full(len(who), FILLS_PER_PRESCRIPTION - 1),
         "issued_on": issued,
@@ -69,9 +80,7 @@ def _dispenses(care: Care) -> Table:
 
 
 def _periods(care: Care, at: Column) -> Column:
-    offsets = care.clinic.offset_minutes(at).astype("timedelta64[m]")
-    day = (at.astype("datetime64[m]") + offsets).astype("datetime64[D]")
-    return np.asarray((day - care.first_day).astype(int) // LOT_DAYS)
+    return np.asarray(care.days_of(at) // LOT_DAYS)
 
 
 def _lots(care: Care, at: Column, letters: Column) -> Column:

@@ -24,7 +24,7 @@ from flows.demo import write_network
 from tests.bench.nights import measure
 
 ROOT = Path(__file__).parents[2]
-SESSIONS_PER_PATIENT = 8.6
+SESSIONS_PER_PATIENT = 8.0
 
 
 def main() -> None:

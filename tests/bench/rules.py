@@ -47,8 +47,9 @@ extends: iv-ketamine-depression@1.0.0
 rules:
   - {id: two-hours, title: Vital signs at two hours, kind: occurrence, severity: major, tier: T4,
      of: vitals, window: [started_at + 115m, started_at + 125m]}
-  - {id: heart-rate, title: No heart rate above 130, kind: occurrence, severity: major, tier: T4,
-     of: vitals, window: [started_at, started_at + 2h], where: heart_rate_bpm > 130, at_most: 0}
+  - {id: heart-rate-130, title: No heart rate above 130, kind: occurrence, severity: major,
+     tier: T4, of: vitals, window: [started_at, started_at + 2h], where: heart_rate_bpm > 130,
+     at_most: 0}
   - {id: pressure, title: No systolic pressure above 200, kind: occurrence, severity: critical,
      tier: T4, of: vitals, window: [started_at, started_at + 2h], where: systolic_mmhg > 200,
      at_most: 0}
@@ -61,6 +62,14 @@ rules:
   - {id: dose-change, title: Dose raised by at most a half, kind: change, severity: minor, tier: T4,
      expr: dose_mg, max_increase_pct: 50}
 """
+OWN = 6
+# Of the library's rules those that have been measured since the first bench.
+LIBRARYS = frozenset({
+    "dose-per-kg", "weight-charted", "infusion-time", "baseline-vitals", "fit-to-start",
+    "vitals-during-infusion", "vitals-during-recovery", "oxygen-saturation", "observation-time",
+    "fit-to-leave", "escort-confirmed", "sessions-per-week", "score-before-course",
+    "score-after-induction",
+})  # fmt: skip
 
 
 def main() -> None:
@@ -97,13 +106,15 @@ def main() -> None:
 
 
 def twenty() -> Protocol:
-    """The library's fourteen rules and six more."""
+    """Fourteen of the library's rules and six more."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "twenty.yaml"
         path.write_text(TWENTY, encoding="utf-8")
         protocol = load_protocol(path)
-    assert len(protocol.rules) == 20
-    return protocol
+    own = {rule.id for rule in protocol.rules[-OWN:]}
+    rules = tuple(rule for rule in protocol.rules if rule.id in LIBRARYS | own)
+    assert len(rules) == 20
+    return protocol.model_copy(update={"rules": rules})
 
 
 def measured(run: Callable[[], object], times: int) -> dict[str, Any]:

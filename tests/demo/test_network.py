@@ -80,7 +80,7 @@ def test_csv_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
 def test_responses_lie_near_those_of_a_published_cohort(clean: Path) -> None:
     """McInnes 2022: 53.6 % responded, 28.9 % remitted (clinical-facts 7a)."""
     scores = latest(read(clean, "outcomes"), "outcomes").filter(pl.col("instrument") == "PHQ-9")
-    scores = scores.with_columns(pl.col("total").cast(pl.Int64)).sort("administered_at")
+    scores = scores.with_columns(pl.col("total").cast(pl.Float64)).sort("administered_at")
     courses = scores.group_by("_clinic", "patient_id", maintain_order=True).agg(
         pl.col("total"), n=pl.len()
     )
@@ -154,7 +154,7 @@ def test_sessions_have_all_states_and_some_payers_deny(clean: Path) -> None:
 def test_truth_names_every_kind_of_plant(tmp_path: Path) -> None:
     write_network(tmp_path, clinics=6, patients=240, days=120, truth=True)
     truth = pl.read_csv(tmp_path / "truth.csv", infer_schema=False)
-    assert set(truth["kind"]) == {"breach", "risk", "waiver", "dirty_row"}
+    assert set(truth["kind"]) == {"billing", "breach", "risk", "waiver", "dirty_row"}
     assert truth.filter(pl.col("reason").str.contains("mistaken unit")).height
     assert set(truth.filter(pl.col("kind") == "risk")["rule_id"]) >= {
         "early-refill", "overlapping-supply", "several-clinics", "unexpected-uds",

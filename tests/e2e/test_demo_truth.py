@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -12,13 +13,16 @@ from flows.demo import write_network
 from tests.e2e.networks import keel, nightly
 
 FOUND = (
-    "SELECT clinic_id, subject_id, rule_id, status FROM marts.findings WHERE status <> 'pending'"
+    "SELECT clinic_id, subject_id, protocol, rule_id, status FROM marts.findings "
+    "WHERE status <> 'pending'"
 )
+LEAST_BROKEN = 4
+DEPRESSION = "iv-ketamine-depression"
 
 
 def judged(folder: Path, *, clean: bool) -> tuple[Path, list[dict[str, str]]]:
     written = write_network(
-        folder, clinics=3, patients=90, days=70, seed=11, clean=clean, truth=True
+        folder, clinics=3, patients=150, days=70, seed=11, clean=clean, truth=True
     )
     done = keel(*nightly(folder, written.as_of.isoformat()))
     assert done.returncode == 0, done.stderr
@@ -40,16 +44,24 @@ def test_every_planted_breach_is_found_and_nothing_else(
     planted: tuple[Path, list[dict[str, str]]],
 ) -> None:
     folder, truth = planted
+    breaches = [row for row in truth if row["kind"] == "breach"]
     expected = {
-        (row["clinic_id"], row["subject_id"], row["rule_id"], row["status"])
-        for row in truth
-        if row["kind"] == "breach"
+        (row["clinic_id"], row["subject_id"], row["protocol"], row["rule_id"], row["status"])
+        for row in breaches
     }
     with results(folder) as db:
         found = set(db.execute(FOUND).fetchall())
-        rules = {row[0] for row in db.execute("SELECT rule_id FROM marts.rules").fetchall()}
+        rules = set(db.execute("SELECT DISTINCT protocol, rule_id FROM marts.rules").fetchall())
     assert found == expected
-    assert {row["rule_id"] for row in truth if row["status"] == "not_met"} == rules
+    planted_in = Counter(
+        protocol
+        for protocol, _ in {
+            (row["protocol"], row["rule_id"]) for row in breaches if row["status"] == "not_met"
+        }
+    )
+    assert planted_in[DEPRESSION] == sum(protocol == DEPRESSION for protocol, _ in rules)
+    assert {protocol for protocol, _ in rules} == set(planted_in)
+    assert min(planted_in.values()) >= LEAST_BROKEN, planted_in
 
 
 def test_every_spoiled_row_is_in_quarantine_and_nothing_else(
@@ -68,6 +80,24 @@ def test_every_spoiled_row_is_in_quarantine_and_nothing_else(
         ).fetchall()
     assert set(found) == expected
     assert expected
+
+
+def test_every_wrong_code_is_found_and_nothing_else(
+    planted: tuple[Path, list[dict[str, str]]],
+) -> None:
+    folder, truth = planted
+    expected = {
+        (row["clinic_id"], row["subject_id"], row["rule_id"])
+        for row in truth
+        if row["kind"] == "billing"
+    }
+    with results(folder) as db:
+        found = db.execute(
+            "SELECT clinic_id, charge_id, check_id FROM marts.billing_findings "
+            "WHERE status = 'disagrees'"
+        ).fetchall()
+    assert set(found) == expected
+    assert {check for _, _, check in expected} >= {"s0013_in_force", "esketamine_units"}
 
 
 def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.network import NORTH, SOUTH, Network
+from flows.settings import SourceSettings
+from tests.load.network import NORTH, SOUTH, Network, fetched
 
 HEADER = "staff_id,role,extracted_at\n"
 QUERIES = (
@@ -171,3 +172,25 @@ def test_a_feed_without_what_a_failed_load_left(
     assert state(loaded)[:3] == before[:3]
     assert loaded.night()["staff"].batches == {"accepted": 1}
     assert ("eve",) in loaded.facts("staff", "staff_id")
+
+
+def test_a_foreign_batch_without_a_column_is_tried_again_when_its_contract_changed(
+    tmp_path: Path,
+) -> None:
+    network = Network(tmp_path)
+    (tmp_path / "people.csv").write_text("who\nann\n")
+    select = tmp_path / "staff.sql"
+    select.write_text("SELECT who AS staff_id, _file, _row FROM people")
+    people = SourceSettings(
+        system="hr", clinic=NORTH, files={"people": f"{tmp_path}/people.csv"},
+        select={"staff": select},
+    )  # fmt: skip
+    network.settings = network.settings.model_copy(update={"source": (people,)})
+    assert network.night()["staff"].batches == {"blocked": 1}
+    assert network.night()["staff"].batches == {}
+    with network.opened() as warehouse:
+        warehouse.db.execute("UPDATE ops.batches SET contract_sha256 = 'older'")
+    assert network.night()["staff"].batches == {"blocked": 1}
+    with network.opened() as warehouse:
+        held = fetched(warehouse, "SELECT path, state FROM ops.batches WHERE feed = 'staff'")
+    assert held == [("hr/staff/people.csv", "blocked")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from protocols.description import described
+from protocols.description import described, rules_as_data
 from protocols.differences import differences
 from protocols.expressions import compile_expression
 from protocols.kinds import kinds
@@ -35,13 +35,14 @@ course: {gap: 60d}
 primary: {instrument: PHQ-9, day: 28, within: 7}
 sources:
   trial: {citation: A trial, tier: T3}
-  other: {citation: Another, tier: T3}
+  other: {citation: Another, tier: T3, confidence: recalled}
 measures:
   lowest: {of: vitals, window: [started_at, ended_at], among: oxygen, link: session, take: min,
            expr: spo2_pct}
 rules:
   - {id: value, title: Value, kind: value, severity: major, tier: T3, source: trial, target: 0.9,
-     when: course_index > 1, missing: not_met, expr: dose_mg_per_kg, min: 0.1, max: 1.0}
+     note: Confirm it, when: course_index > 1, missing: not_met, expr: dose_mg_per_kg,
+     min: 0.1, max: 1.0}
   - {id: listed, title: Listed, kind: value, severity: major, tier: T4, expr: route, in: [IV, IM]}
   - {id: truth, title: Truth, kind: value, severity: major, tier: T4, expr: escort_confirmed,
      is: true}
@@ -75,7 +76,7 @@ OTHERS: dict[str, Any] = {
     "expr": None, "where": None, "among": None, "when": "course_index > 2",
     "population": "age_years >= 21", "every": "20m", "tolerance": "2m", "within": None,
     "grace": "8cd", "gap": "61d", "min": None, "max": None, "in": ["IV", "SC"], "is": False,
-    "target": 0.8, "at_least": 2, "at_most": 5,
+    "target": 0.8, "at_least": 2, "at_most": 5, "confidence": "seen",
 }  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def test_what_comes_and_goes_is_told() -> None:
     del new["rules"][0]["when"], new["rules"][0]["min"], new["effective"]["to"]
     new["rules"] = [rule for rule in new["rules"] if rule["id"] != "rate"]
     new["measures"] = {}
-    new["sources"]["more"] = {"citation": "More", "tier": "T2"}
+    new["sources"]["more"] = {"citation": "More", "tier": "T2", "confidence": "recalled"}
     new["rules"][1] |= {"kind": "value", "expr": "weight_kg", "max": 200, "in": None}
     told = differences(Protocol.model_validate(parsed()), Protocol.model_validate(new))
     assert told == [
@@ -164,7 +165,7 @@ def test_what_comes_and_goes_is_told() -> None:
         "rule listed: no longer one of IV, IM",
         "rule listed: now at most 200 kg",
         "measure lowest was dropped",
-        "source more is new (T2): More",
+        "source more is new (T2): More (recalled, not read: confirm before relying on it)",
     ]
 
 
@@ -189,6 +190,16 @@ def test_the_file_of_all_kinds_can_be_loaded_and_described(tmp_path: Path) -> No
     assert all(rule.title in said for rule in protocol.rules)
     assert "None" not in said
     assert "the smallest SpO2 of vital signs" in said
+    assert "Note         Confirm it" in said
+
+
+def test_what_was_recalled_is_said_with_its_citation(tmp_path: Path) -> None:
+    path = tmp_path / "all.yaml"
+    path.write_text(FILE.replace("citation: A trial,", "citation: A trial, confidence: recalled,"))
+    protocol = load_protocol(path)
+    assert "A trial (recalled, not read: confirm" in " ".join(described(protocol, 200).split())
+    first = rules_as_data(protocol)[0]
+    assert (first["confidence"], first["note"]) == ("recalled", "Confirm it")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +215,13 @@ def test_the_file_of_all_kinds_can_be_loaded_and_described(tmp_path: Path) -> No
         ("serious is true", "serious yes"),
         ("serious is not true", "serious not surely yes"),
         ("staff.role = 'nurse'", "that person's role nurse"),
-        ("this.course_started_at < started_at", "the subject's course started at below the start"),
+        ("this.course_started_at < started_at",
+         "the subject's start of the course before the start"),
+        ("staff.acls_expires_on >= this.local_date",
+         "that person's ACLS expires on no earlier than the subject's day itself"),
+        ("issued_on >= date '2026-01-01'", "issued on no earlier than 2026-01-01"),
+        ("local_date - consent_signed_on > 365",
+         "the day itself minus consent signed on above 365"),
         ("weight_kg - 1 <> -2", "weight minus 1 other than -2"),
         ("'a_b' = kind", "a_b kind"),
         ("name like 'x%'", "name like x%"),

@@ -44,7 +44,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("dose_mg,", "dose_mgs,", r"line 12: .*did you mean dose_mg\?"),
         ("severity: major", "severity: grave", r"line 12: severity"),
         ("kind: cadence", "kind: rhythm", r"line 13"),
-        ("every: 15m", "every: often", r"line 14: every: .*15m"),
+        ("every: 15m", "every: often", r"line 14: every must be a duration, .*15m"),
         ("every: 15m", "evry: 15m", r"did you mean every\?"),
         ("started_at, ended_at], every", "started, ended_at], every", r"line 14: .*started"),
         ("started_at, ended_at], every", "session_id, ended_at], every", r"neither a timestamp"),

@@ -109,6 +109,19 @@ def test_a_shift_has_sessions_of_its_time_judged_again(first: Nights) -> None:
     assert counts.judged == 2 * 8  # 10 to 17 May: those around both of her shifts
 
 
+def test_a_session_has_other_patients_of_its_time_judged_again(first: Nights) -> None:
+    first.write_protocol("wide.yaml", WIDE)
+    first.publish()
+    first.sessions("north/2026-05-31", first.session("s10", patient="p0", day="2026-05-15"))
+    _, counts = first.publish()
+    assert counts.judged > 0
+    alone = "SELECT subject_id FROM marts.findings WHERE rule_id = 'alone' ORDER BY 1"
+    by_night = first.read(alone)
+    first.publish(full=True)
+    assert by_night == first.read(alone)
+    assert ("s5",) in by_night
+
+
 def test_another_protocol_or_full_judges_everything(first: Nights) -> None:
     first.write_protocol("infusions.yaml", INFUSIONS.replace("max: 1.0", "max: 0.4"))
     _, counts = first.publish()

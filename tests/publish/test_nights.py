@@ -161,6 +161,49 @@ def test_buckets_change_nothing(nights: Nights, monkeypatch: pytest.MonkeyPatch)
     assert len(seen) == 18 + 5 + 3
 
 
+ONE_MONITOR = """\
+protocol: load
+version: 1.0.0
+title: Load
+effective: {from: 2020-01-01}
+judges: sessions
+measures:
+  others: {of: sessions, link: clinic, window: [started_at - 12h, started_at], take: count,
+           among: "coalesce(ended_at, started_at) >= this.started_at"}
+rules:
+  - {id: alone, title: Alone, kind: occurrence, severity: minor, tier: T4, of: sessions,
+     link: clinic, window: [started_at - 1h, started_at], where: monitor_id = this.monitor_id,
+     at_most: 0}
+  - {id: others, title: Others, kind: value, severity: minor, tier: T4, expr: others, max: 0}
+  - {id: scored, title: Scored, kind: occurrence, severity: minor, tier: T4, of: outcomes,
+     link: clinic, where: total > this.weight_kg - 70}
+"""
+
+
+def test_rows_linked_by_clinic_are_those_of_every_bucket(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights.write_protocol("load.yaml", ONE_MONITOR)
+    nights.sessions(
+        "north/2026-05-30",
+        *(nights.session(f"s{at}", patient=f"p{at}", monitor_id=f"m{at % 3}") for at in range(6)),
+    )
+    nights.rows("north/outcomes_2026-05-30.csv", [
+        {"outcome_id": "o1", "patient_id": "p5", "instrument": "PHQ-9",
+         "administered_at": "2026-05-04T10:00", "total": "12"}
+    ])  # fmt: skip
+    nights.publish()
+    marts = nights.marts()
+    found = nights.read(
+        "SELECT rule_id, not_met, met FROM marts.rule_monthly WHERE protocol = 'load' ORDER BY ALL"
+    )
+    assert found == [("alone", 6, 0), ("others", 6, 0), ("scored", 0, 6)]
+    for size in (1, 2, 4):
+        monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+        nights.publish()
+        assert nights.marts() == marts
+
+
 def test_progress_tells_of_buckets(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(nights, 6)
     monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", 3)
