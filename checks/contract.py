@@ -24,7 +24,7 @@ Phi = Literal["none", "identifier", "direct"]
 Severity = Literal["quarantine", "warn"]
 Kind = Literal[
     "type", "required", "closed_set", "suggested_set", "range", "unique", "reference", "order",
-    "volume", "freshness", "missingness",
+    "volume", "freshness", "missingness", "total",
 ]  # fmt: skip
 
 COMMON = "_common"
@@ -47,6 +47,7 @@ _RULES: Mapping[str, tuple[Kind, frozenset[str]]] = {
     "volume": ("volume", frozenset({"least_share"})),
     "freshness": ("freshness", frozenset({"most_days"})),
     "missingness": ("missingness", frozenset({"most_rise"})),
+    "total": ("total", frozenset()),
 }  # fmt: skip
 
 
@@ -56,7 +57,8 @@ class Expectation:
 
     range: min_value, max_value; closed_set and suggested_set: value_set; reference: feed, column;
     order: column_A (the later), column_B, or_equal; volume: least_share; freshness: most_days;
-    missingness: most_rise. `share` is the part of rows that may fail before it counts as failed.
+    missingness: most_rise; total: none. `share` is the part of rows that may fail before it
+    counts as failed.
     """
 
     id: str

@@ -34,6 +34,8 @@ _FAILS: Mapping[Kind, str] = {
     "freshness": "a clinic's latest delivery is older than {most_days} days",
     "missingness": "a column's share of empty fields is more than {most_rise:.0%} of the rows "
     "above that of all earlier deliveries",
+    "total": "the total is not that of the items; metrics use the items' ([scales]("
+    "../instruments.md))",
 }
 _HEADINGS = (
     ("quarantine", "What quarantines a row",

@@ -1,7 +1,7 @@
-"""What only shows against other rows and earlier deliveries: references, volume, freshness,
-missingness. All of it warns and is counted; none of it keeps a row out.
+"""What only shows against other rows, earlier deliveries or the scales: references, volume,
+freshness, missingness, totals. All of it warns and is counted; none of it keeps a row out.
 
-`evaluated` counts rows for references and missingness, deliveries for volume, clinics for
+`evaluated` counts rows for references, missingness and totals, deliveries for volume, clinics for
 freshness.
 """
 
@@ -31,6 +31,8 @@ def drift(warehouse: Warehouse, held: Contract, run: Run) -> Iterator[CheckResul
             yield _freshness(warehouse, held, expectation, run)
         elif expectation.kind == "missingness":
             yield from _missingness(warehouse, held, expectation)
+        elif expectation.kind == "total":
+            yield _total(warehouse, expectation)
 
 
 def _reference(warehouse: Warehouse, expectation: Expectation) -> CheckResult:
@@ -108,6 +110,29 @@ def _missingness(
             expectation.id, expectation.kind, column, expectation.severity, not rose, evaluated,
             missing if rose else 0,
         )  # fmt: skip
+
+
+def _total(warehouse: Warehouse, expectation: Expectation) -> CheckResult:
+    """Outcomes whose charted total is not that of their items, among those that have both."""
+    import polars as pl
+
+    from flows.frames import fetched
+    from protocols.instruments import instruments
+    from protocols.scoring import scored
+
+    rows = fetched(
+        warehouse,
+        "SELECT instrument, instrument_version, total, items FROM staged "
+        f"WHERE total IS NOT NULL AND trim(items) <> '' AND {ALIVE}",
+    )
+    told = scored(rows.lazy(), instruments().instruments).select(
+        evaluated=pl.col("score").count(), wrong=(pl.col("warning") == "total_disagrees").sum()
+    )
+    ((evaluated, wrong),) = told.collect().rows()
+    return CheckResult(
+        expectation.id, expectation.kind, "total", expectation.severity, wrong == 0, evaluated,
+        wrong,
+    )  # fmt: skip
 
 
 def _count_columns(warehouse: Warehouse, held: Contract) -> None:

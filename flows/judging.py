@@ -14,6 +14,7 @@ from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.costs import update_costs
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.operations import update_operations
 from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
 from flows.runs import Run
@@ -75,6 +76,7 @@ def judge_network(
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run)
         update_costs(warehouse, protocols, run, settings)
+        update_operations(warehouse, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)

@@ -1,4 +1,4 @@
-"""Rows of metrics into their mart: what `outcomes` and `costs` write by."""
+"""Rows of metrics into their mart: what `outcomes`, `costs` and `operations` write by."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
 from flows.runs import Run
 from flows.warehouse import Warehouse
-from protocols.instruments import instruments
+from protocols.instruments import Instrument, Instruments, instruments
 from protocols.model import Protocol
 from protocols.scoring import scored
 from protocols.times import INSTANT
@@ -65,8 +65,8 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
         outcomes = instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
         contacts = instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
         subjects = instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
-        scores = scored(outcomes.lazy(), held.instruments).collect().lazy()
-        courses = courses_of(subjects, protocols, zones.lazy())
+        scores = scored(outcomes.lazy(), _charted(outcomes, held)).collect().lazy()
+        courses = courses_of(subjects, protocols, zones.lazy()).collect().lazy()
         rows.append(outcome_courses(courses, scores, of["outcomes"], held, names).collect())
         lasting.append(responses(rows[-1].lazy(), contacts, held, names).collect())
         insert(
@@ -79,6 +79,12 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
     insert(warehouse, "outcome_courses", every)
     insert(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
     insert(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
+
+
+def _charted(outcomes: pl.DataFrame, held: Instruments) -> tuple[Instrument, ...]:
+    """The scales that were charted at all: planning for each takes longer than reading few rows."""
+    names = set(outcomes["instrument"].to_list())
+    return tuple(scale for scale in held.instruments if scale.instrument in names)
 
 
 def _warnings(scores: pl.LazyFrame) -> pl.LazyFrame:

@@ -36,6 +36,7 @@ def ensure_pseudonyms(warehouse: Warehouse) -> None:
         "SELECT clinic_id, patient_id FROM marts.subjects UNION ALL "
         "SELECT clinic_id, patient_id FROM marts.suicidality_followup UNION ALL "
         "SELECT clinic_id, patient_id FROM marts.outcome_warnings UNION ALL "
+        "SELECT clinic_id, patient_id FROM marts.rems_forms_due UNION ALL "
         "SELECT clinic_id, patient_id FROM ops.quarantine WHERE patient_id IS NOT NULL "
         "AND clinic_id IS NOT NULL) "
         "ANTI JOIN ops.pseudonyms USING (clinic_id, patient_id) ORDER BY ALL"

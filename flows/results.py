@@ -18,6 +18,7 @@ _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
     "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
     "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
+    "operations_monthly": "*", "credentials_due": "*",
 }  # fmt: skip
 
 
@@ -28,6 +29,7 @@ _OF_PATIENTS = {
     "suicidality_followup": "clinic_id, positive_at, outcome_id",
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
+    "rems_forms_due": "due_on, clinic_id, session_id",
 }
 
 

@@ -39,7 +39,7 @@ def scored(outcomes: pl.LazyFrame, scales: tuple[Instrument, ...]) -> pl.LazyFra
     names = {scale.instrument for scale in scales}
     versioned = {scale.instrument for scale in scales if scale.instrument_version}
     known = [outcomes.filter(_is(scale)).pipe(_scored, scale) for scale in scales]
-    unknown = ~reduce(or_, [_is(scale) for scale in scales])
+    unknown = ~reduce(or_, [_is(scale) for scale in scales], _NO)
     version = pl.col("instrument").is_in(list(versioned & names))
     rest = outcomes.filter(unknown.fill_null(value=True)).with_columns(
         scale=_NONE,

@@ -31,16 +31,23 @@ def local_day(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
 
 def midnight(day: pl.Expr, zones: Sequence[str]) -> pl.Expr:
     """The first instant of a local day, also where the clocks skip midnight."""
+    return instant(day.cast(_WALL), zones)
 
-    def first_instant(day: pl.Expr, zone: str) -> pl.Expr:
-        wall = day.cast(_WALL)
-        there = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        later = (wall + pl.duration(hours=1)).dt.replace_time_zone(
-            zone, ambiguous="earliest", non_existent="null"
-        )
-        return pl.coalesce(there, later).dt.convert_time_zone("UTC")
 
-    return _by_zone(day, zones, first_instant, INSTANT)
+def instant(wall: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The instant of a wall-clock time at the row's clinic: the first of two where the clocks go
+    back; where they skip it, as a clock that was not put forward would show it.
+    """
+    day = pl.duration(days=1)
+
+    def there(wall: pl.Expr, zone: str) -> pl.Expr:
+        def exact(at: pl.Expr) -> pl.Expr:
+            held = at.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+            return held.dt.convert_time_zone("UTC")
+
+        return pl.coalesce(exact(wall), exact(wall - day) + day)
+
+    return _by_zone(wall, zones, there, INSTANT)
 
 
 def window_start(anchor: pl.Expr, step: Length, sign: int, zones: Sequence[str]) -> pl.Expr:

@@ -99,7 +99,7 @@ def outcome_courses(
     """One row is one course and scale that was scored in it; of a protocol's primary scale every
     course has one. `cutoffs` are the clinics' of outcomes (clinic_id, cutoff).
     """
-    placed = _placed(courses, scores, held, zones)
+    placed = _placed(courses, scores, held, zones).collect().lazy()  # read four times below
     key = ("primary", "scale")
     rows = pl.concat(
         [
@@ -129,7 +129,7 @@ def outcome_courses(
         .with_columns(_cut=pl.when("is_primary").then(pl.coalesce("_own_cut", "_cut"))
                       .otherwise("_cut"))
     )  # fmt: skip
-    judged = _judged(placed, base, held)
+    judged = _judged(placed, base, held).collect().lazy()
     return (
         base.join(_followed(judged), on=ROW, how="left")
         .join(_induction(judged), on=ROW, how="left")

@@ -56,3 +56,25 @@ def test_a_column_that_is_suddenly_empty_is_told(network: Network) -> None:
     found = {row[0]: row[1:] for row in results(network, "missingness", "vitals")}
     assert found["spo2_pct"] == (False, 1, 1)
     assert found["session_id"] == (True, 1, 0)
+
+
+def test_totals_that_are_not_those_of_the_items_are_counted_and_loaded(network: Network) -> None:
+    network.deliver(
+        f"{NORTH}/outcomes.csv",
+        "outcome_id,patient_id,instrument,administered_at,total,items\n"
+        "o1,p1,PHQ-9,2026-01-01T08:00,9,1;1;1;1;1;1;1;1;1\n"
+        "o2,p1,PHQ-9,2026-01-01T08:00,8,1;1;1;1;1;1;1;1;1\n"
+        "o3,p1,PHQ-9,2026-01-01T08:00,8,\n"
+        "o4,p1,PHQ-9,2026-01-01T08:00,,1;1;1;1;1;1;1;1;1\n"
+        "o5,p1,BDI-II,2026-01-01T08:00,9,1;1\n",
+    )
+    network.night()
+    assert results(network, "total", "outcomes") == [("total", False, 2, 1)]
+    assert len(network.facts("outcomes", "outcome_id")) == 5
+    network.deliver(
+        f"{NORTH}/outcomes_later.csv",
+        "outcome_id,patient_id,instrument,administered_at,total,items\n"
+        "o2,p1,PHQ-9,2026-01-01T08:00,9,1;1;1;1;1;1;1;1;1\n",
+    )
+    network.night()
+    assert results(network, "total", "outcomes") == [("total", True, 1, 0)]

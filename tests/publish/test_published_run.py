@@ -29,6 +29,9 @@ COLUMNS = {
     "marts.rule_monthly": "clinic_id protocol protocol_version rule_id month met not_met waived "
     "not_evaluable pending excluded rate rate_low rate_high rate_without_waived documented_rate "
     "completeness",
+    "marts.operations_monthly": "clinic_id program month booked completed aborted no_show "
+    "cancelled_late cancelled unreconciled chair_minutes open_minutes utilisation "
+    "wait_minutes_median observation_minutes_median",
     "marts.worklist": "clinic_id subject_id patient_id rule_id due_at action severity",
     "ops.runs": "run_id as_of state",
     "ops.batches": "batch_id clinic_id feed state rows loaded unchanged quarantined",
