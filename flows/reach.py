@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from checks.contract import contract, contracts
 from flows.arrivals import event_at, whose
 from flows.evidence import linked_parts
-from flows.sources import identifier
+from flows.sources import identifier, quoted
 from flows.warehouse import Warehouse
-from protocols.durations import Bound, Span
+from protocols.durations import Bound, Length, Span
 from protocols.evaluate import SUBJECT_KINDS
 from protocols.judged import IDS
-from protocols.model import Judges, Linked, Protocol
+from protocols.model import Judges, Linked, Protocol, ResponseRule, Rule, Then, Trigger
 from protocols.model import Link as By
+from protocols.necessary import Said, necessary_texts
 from protocols.scope import PEOPLE
 
 STALE_SUBJECTS = "stale_subjects"
@@ -26,18 +27,23 @@ STALE_SUBJECTS = "stale_subjects"
 _SLACK = "INTERVAL 2 DAY"
 _DAY = "epoch_us({}) // 86400000000"
 _NOT_AFTER_THE_START = ("course_started_at", "previous_started_at")
+# Between the session's earliest and latest dose of any drug.
+_DOSE_ANCHORS = ("first_dose_at", "last_dose_at")
 
 
 @dataclass(frozen=True)
 class Reach:
     """Rows of `feed` that a rule on rows of `judges` looks at, linked `by` session, patient or
-    clinic; a bound that is None is open."""
+    clinic; a bound that is None is open; an answer may come `within` a time after the end; no row
+    counts that does not say one of the texts in `said`."""
 
     judges: Judges
     feed: str
     by: By
     start: Bound | None = None
     end: Bound | None = None
+    within: Length | None = None
+    said: Said = ()
 
 
 def reaches(protocols: Iterable[Protocol]) -> list[Reach]:
@@ -46,14 +52,28 @@ def reaches(protocols: Iterable[Protocol]) -> list[Reach]:
     for protocol in protocols:
         for rule in protocol.rules:
             for part in linked_parts(protocol, rule):
-                window = part.window if isinstance(part, Linked) else None
-                ends = _ends(protocol.judges, window) if window else (None, None)
-                found[Reach(protocol.judges, part.of, part.by, *ends)] = None
+                found[_reach(protocol.judges, rule, part)] = None
     return list(found)
 
 
+def _reach(judges: Judges, rule: Rule, part: Linked | Then) -> Reach:
+    window, within = None, None
+    asked = [part.where] if isinstance(part, Trigger | Then) else []
+    if isinstance(part, Linked):
+        window, asked = part.window, [*asked, part.among]
+    elif isinstance(rule, ResponseRule):
+        window, within = rule.trigger.window, part.within
+    held = contract(part.of)
+    texts = {column.name for column in held.columns if column.type == "text"}
+    said = [necessary for text in asked for necessary in necessary_texts(text, texts)]
+    ends = _ends(judges, window) if window else (None, None)
+    return Reach(judges, part.of, part.by, *ends, within, tuple(said))
+
+
 def _ends(judges: Judges, window: Span) -> tuple[Bound | None, Bound | None]:
-    own = contract(judges).names
+    own = set(contract(judges).names)
+    if judges == "sessions":
+        own.update(_DOSE_ANCHORS)
     start, end = window.start, window.end
     if end is not None and end.anchor in _NOT_AFTER_THE_START:
         end = Bound("started_at", end.sign, end.step)
@@ -101,6 +121,7 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         f"CREATE OR REPLACE TEMP TABLE {STALE_SUBJECTS} "
         "(clinic_id VARCHAR, subject_kind VARCHAR, subject_id VARCHAR)"
     )
+    _keep_texts(warehouse, ways)
     for judges in sorted(set(judged)):
         own = [way for way in ways if way.judges == judges]
         _know(warehouse, judges, {way.feed for way in own if way.by == "clinic"})
@@ -119,6 +140,20 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         warehouse.db.execute("DROP TABLE known")
 
 
+def _keep_texts(warehouse: Warehouse, ways: Sequence[Reach]) -> None:
+    """`texts_of_<feed>`: what the versions of reached rows say in the columns that ways ask for."""
+    for feed in sorted({way.feed for way in ways if way.said}):
+        held = contract(feed)
+        texts = {identifier(column.name) for column in held.columns if column.type == "text"}
+        columns = ", ".join(f"f.{name}" for name in sorted({"clinic_id", *texts}))
+        versions = " UNION ALL ".join(
+            f"SELECT {columns} FROM facts.{table} f SEMI JOIN (FROM reached WHERE feed = '{feed}') "
+            f"r ON r.clinic_id = f.clinic_id AND r.key_id = f.{identifier(held.id_column)}"
+            for table in (feed, f"{feed}_history")
+        )
+        warehouse.db.execute(f"CREATE OR REPLACE TEMP TABLE texts_of_{feed} AS {versions}")
+
+
 # Courses, intervals and counts of a patient's sessions change from a session's start on.
 _FROM_THEN_ON = (
     "r.patient_id = k.patient_id AND r.feed = 'sessions' "
@@ -132,13 +167,16 @@ def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
     """
     held = contract(judges)
     session = "f.session_id" if "session_id" in held.names else "NULL::VARCHAR"
-    times = ", ".join(
+    moments = [
         f"coalesce(f.started_at, d.started_at)::TIMESTAMPTZ AS {identifier(c.name)}"
         if (judges, c.name) == ("sessions", "started_at")
         else f"f.{identifier(c.name)}::TIMESTAMPTZ AS {identifier(c.name)}"
         for c in held.columns
         if c.type in ("timestamp", "date")
-    )
+    ]
+    if judges == "sessions":
+        moments += ["e.earliest_dose_at", "e.latest_dose_at"]
+    times = ", ".join(moments)
     key = IDS[judges]
     mine = f"SELECT f.clinic_id, f.{key} FROM facts.{judges} f WHERE"
     warehouse.db.execute(
@@ -150,22 +188,26 @@ def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
         f"SELECT f.clinic_id, f.{key} AS subject_id, f.patient_id, {session} AS session_id, "
         f"{times} FROM facts.{judges} f "
         f"SEMI JOIN chosen c ON c.clinic_id = f.clinic_id AND c.{key} = f.{key} "
-        f"{_STARTS if judges == 'sessions' else ''}",
+        f"{_DOSED if judges == 'sessions' else ''}",
         {"of_clinic": sorted(of_clinic)},
     )
 
 
-_STARTS = (
+_DOSED = (
     "LEFT JOIN (SELECT clinic_id, session_id, started_at FROM facts.doses SEMI JOIN "
     "(FROM facts.sessions WHERE started_at IS NULL) USING (clinic_id, session_id)) d "
-    "ON d.clinic_id = f.clinic_id AND d.session_id = f.session_id"
+    "ON d.clinic_id = f.clinic_id AND d.session_id = f.session_id "
+    "LEFT JOIN (SELECT clinic_id, session_id, min(started_at) AS earliest_dose_at, "
+    "max(greatest(started_at, ended_at)) AS latest_dose_at FROM facts.doses "
+    "SEMI JOIN chosen USING (clinic_id, session_id) GROUP BY ALL) e "
+    "ON e.clinic_id = f.clinic_id AND e.session_id = f.session_id"
 )
 
 
-def _joined(on: str) -> str:
+def _joined(on: str, rows: str = "reached") -> str:
     return (
         "SELECT DISTINCT k.clinic_id, k.subject_id FROM known k "
-        f"JOIN reached r ON r.clinic_id = k.clinic_id AND {on}"
+        f"JOIN {rows} r ON r.clinic_id = k.clinic_id AND {on}"
     )
 
 
@@ -175,25 +217,40 @@ def _reached(way: Reach) -> str:
         "session": "r.session_id = k.session_id", "patient": "r.patient_id = k.patient_id",
         "clinic": "true",
     }[way.by]  # fmt: skip
-    feed = f"r.feed = '{way.feed}'"
+    rows = f"(FROM reached WHERE feed = '{way.feed}'{_says(way)})"
     start, end = _limit(way, way.start, "-"), _limit(way, way.end, "+")
     if start is None and end is None:
-        return _joined(f"{feed} AND {same}")
+        return _joined(same, rows)
     if way.by == "clinic" and start is not None and end is not None:
-        return f"{_joined(f'{feed} AND NOT r.timed')} UNION {_of_the_same_day(feed, start, end)}"
+        return f"{_joined('NOT r.timed', rows)} UNION {_of_the_same_day(rows, start, end)}"
     after = "true" if start is None else f"r.event_at >= {start}"
     before = "true" if end is None else f"r.event_at <= {end}"
-    return _joined(f"{feed} AND {same} AND (NOT r.timed OR coalesce({after} AND {before}, false))")
+    return _joined(f"{same} AND (NOT r.timed OR coalesce({after} AND {before}, false))", rows)
 
 
-def _of_the_same_day(feed: str, start: str, end: str) -> str:
+def _says(way: Reach) -> str:
+    """A row that is `timed` has its versions in facts; of others nothing is known."""
+    if not way.said:
+        return ""
+    key = identifier(contract(way.feed).id_column)
+    asked = " AND ".join(
+        f"{identifier(column)} IN ({', '.join(map(quoted, texts))})" if texts else "false"
+        for column, texts in way.said
+    )
+    return (
+        " AND (NOT timed OR (clinic_id, key_id) IN "
+        f"(SELECT clinic_id, {key} FROM texts_of_{way.feed} WHERE {asked}))"
+    )
+
+
+def _of_the_same_day(rows: str, start: str, end: str) -> str:
     """A clinic's rows meet by days: all pairs would be the square of a night's."""
     return (
         "SELECT DISTINCT k.clinic_id, k.subject_id FROM (SELECT clinic_id, subject_id, "
         f"{start} AS opens, {end} AS closes, "
         f"unnest(range({_DAY.format('opens')}, {_DAY.format('closes')} + 1)) AS day "
         "FROM known k) k JOIN (SELECT DISTINCT clinic_id, event_at, "
-        f"{_DAY.format('event_at')} AS day FROM reached r WHERE {feed} AND timed) r "
+        f"{_DAY.format('event_at')} AS day FROM {rows} WHERE timed) r "
         "ON r.clinic_id = k.clinic_id AND r.day = k.day AND r.event_at BETWEEN opens AND closes"
     )
 
@@ -201,21 +258,24 @@ def _of_the_same_day(feed: str, start: str, end: str) -> str:
 def _limit(way: Reach, bound: Bound | None, to: str) -> str | None:
     if bound is None:
         return None
-    return f"{_moment(bound)}{_slack(way.judges, bound, to)}"
+    column = bound.anchor
+    exact = column in _DOSE_ANCHORS or contract(way.judges).column(column).type == "timestamp"
+    if column in _DOSE_ANCHORS:
+        column = "earliest_dose_at" if to == "-" else "latest_dose_at"
+    moment = f"k.{identifier(column)} {'-' if bound.sign < 0 else '+'} {_interval(bound.step)}"
+    steps = [bound.step]
+    if way.within is not None and to == "+":
+        moment += f" + {_interval(way.within)}"
+        steps.append(way.within)
+    if exact and all(step.calendar_days is None for step in steps):
+        return f"({moment})"
+    return f"({moment} {to} {_SLACK})"
 
 
-def _slack(judges: Judges, bound: Bound, to: str) -> str:
-    exact = contract(judges).column(bound.anchor).type == "timestamp"
-    return "" if exact and bound.step.calendar_days is None else f" {to} {_SLACK}"
-
-
-def _moment(bound: Bound) -> str:
-    step = bound.step
-    length = f"to_microseconds({step.microseconds})"
+def _interval(step: Length) -> str:
     if step.calendar_days is not None:
-        length = f"to_days({step.calendar_days})"
-    sign = "-" if bound.sign < 0 else "+"
-    return f"(k.{identifier(bound.anchor)} {sign} {length})"
+        return f"to_days({step.calendar_days})"
+    return f"to_microseconds({step.microseconds})"
 
 
 def _add(warehouse: Warehouse, judges: Judges, select: str) -> None:

@@ -131,7 +131,8 @@ def _find_reached(
     warehouse: Warehouse, feeds: Iterable[str], judged_run: str, judged_as_of: object, run: Run
 ) -> None:
     """`reached`: one row is one that is new as evidence, or gone (feed, clinic_id, key_id,
-    session_id, patient_id, event_at); where it is not `timed`, nothing is known of its event.
+    session_id, patient_id, event_at); where it is not `timed`, nothing is known of its event. A
+    reading is its session's patient's.
     """
     db = warehouse.db
     db.execute(
@@ -157,6 +158,11 @@ def _find_reached(
                 f"WHERE {_between(feed, column)}",
                 {"before": judged_as_of, "now": run.as_of},
             )
+    db.execute(
+        "UPDATE reached SET patient_id = s.patient_id FROM facts.sessions s "
+        "WHERE reached.patient_id IS NULL AND s.clinic_id = reached.clinic_id "
+        "AND s.session_id = reached.session_id"
+    )
 
 
 def _moments(feed: str) -> list[str]:

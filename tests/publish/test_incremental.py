@@ -123,6 +123,28 @@ def test_a_session_without_a_start_is_reached_where_its_first_dose_lies(first: N
     assert counts.judged == 2 * 1
 
 
+def test_a_reading_of_an_earlier_session_has_the_patients_later_ones_judged_again(
+    first: Nights,
+) -> None:
+    first.write_protocol("wide.yaml", WIDE)
+    for clinic in (NORTH, SOUTH):
+        first.rows(f"{clinic}/vitals_0.csv", [])
+    first.sessions("north/2026-05-31", first.session("s3b", patient="p3", day="2026-05-18"))
+    first.publish()
+    high = {"vital_id": "v3", "session_id": "s3", "systolic_mmhg": "190",
+            "measured_at": "2026-05-13T11:00"}  # fmt: skip
+    pressure = "SELECT subject_id FROM marts.findings WHERE rule_id = 'pressure' AND observed > 0"
+    first.rows("north/vitals_1.csv", [high | {"position": "standing"}])
+    _, counts = first.publish()
+    assert (counts.judged, first.read(pressure)) == (0, [])
+    first.rows("north/vitals_2.csv", [high | {"position": "sitting"}])
+    _, counts = first.publish()
+    assert (counts.judged, first.read(pressure)) == (2 * 1, [("s3b",)])
+    first.rows("north/vitals_3.csv", [high | {"position": "standing", "spo2_pct": "97"}])
+    first.publish()
+    assert first.read(pressure) == []
+
+
 def test_a_session_judged_alone_still_sees_the_clinics_others(first: Nights) -> None:
     first.write_protocol("wide.yaml", WIDE)
     alone = "SELECT status FROM marts.findings WHERE rule_id = 'alone' AND subject_id = 's3'"
@@ -217,6 +239,15 @@ rules:
   - {id: called, title: Called, kind: response, severity: major, tier: T4,
      trigger: {of: outcomes, window: [started_at, started_at + 7cd], where: total > 20},
      then: {of: contacts, where: staff.role = 'nurse', within: 2d}}
+  - {id: reviewed, title: Reviewed, kind: response, severity: major, tier: T4,
+     trigger: {of: outcomes, among: instrument = 'PHQ-9', window: [started_at, started_at + 3cd],
+               where: total > 20},
+     then: {of: contacts, where: kind = 'review' and status = 'completed', within: 4cd}}
+  - {id: on-site-for-doses, title: On site, kind: occurrence, severity: major, tier: T4, of: shifts,
+     window: [first_dose_at - 12h, last_dose_at], where: ended_at >= this.last_dose_at}
+  - {id: pressure, title: Pressure, kind: occurrence, severity: minor, tier: T4, of: vitals,
+     link: patient, window: [started_at - 10d, started_at], among: "(position in ('sitting', 'lying'))",
+     where: systolic_mmhg >= 180, at_most: 0}
 """  # noqa: E501
 LATER = WIDE.replace("1.0.0", "2.0.0").replace(
     "from: 2020-01-01, to: 2026-05-19", "from: 2026-05-20"
@@ -260,6 +291,8 @@ happenings = st.lists(
                   st.booleans()),
         st.tuples(st.just("shift"), CLINICS, SLOTS, STAFF, st.integers(0, 6)),
         st.tuples(st.just("contact"), CLINICS, SLOTS, STAFF, st.integers(0, 6)),
+        st.tuples(st.just("vital"), CLINICS, SLOTS, st.sampled_from(["sitting", "standing"]),
+                  st.integers(0, 6)),
         st.tuples(st.just("dispense"), CLINICS, SLOTS, st.integers(0, 2), st.integers(0, 6)),
         st.tuples(st.just("zone"), CLINICS),
         st.tuples(st.just("waiver"), SLOTS, st.booleans()),
@@ -351,8 +384,13 @@ _ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = 
     ),
     "contact": lambda how, _: (
         how[0], "contacts",
-        {"contact_id": f"t{how[1]}", "patient_id": f"p{how[1] % 3}", "kind": "review",
-         "status": "completed", "staff_id": how[2], "started_at": f"{_day(how[3])}T15:00"},
+        {"contact_id": f"t{how[1]}", "patient_id": f"p{how[1] % 3}",
+         "kind": "review" if how[2] == "ann" else "crisis", "status": "completed", "staff_id": how[2], "started_at": f"{_day(how[3])}T15:00"},
+    ),
+    "vital": lambda how, _: (
+        how[0], "vitals",
+        {"vital_id": f"v{how[1]}", "session_id": f"s{how[1]}", "position": how[2],
+         "systolic_mmhg": "190", "measured_at": f"{_day(how[3])}T11:00"},
     ),
     "dispense": lambda how, _: (
         how[0], "dispenses",
