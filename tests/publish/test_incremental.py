@@ -385,7 +385,8 @@ _ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = 
     "contact": lambda how, _: (
         how[0], "contacts",
         {"contact_id": f"t{how[1]}", "patient_id": f"p{how[1] % 3}",
-         "kind": "review" if how[2] == "ann" else "crisis", "status": "completed", "staff_id": how[2], "started_at": f"{_day(how[3])}T15:00"},
+         "kind": "review" if how[2] == "ann" else "crisis", "status": "completed",
+         "staff_id": how[2], "started_at": f"{_day(how[3])}T15:00"},
     ),
     "vital": lambda how, _: (
         how[0], "vitals",
