@@ -11,6 +11,7 @@ import typer
 
 from flows import __version__
 from flows.commands.alive import alive
+from flows.commands.backfill import backfill
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor, schedule, alive):
+for command in (nightly, demo, check, history, whois, doctor, schedule, alive, backfill):
     app.command()(command)
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")
