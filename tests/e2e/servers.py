@@ -68,7 +68,7 @@ def process(
     """A Python module's command that runs beside the block and is ended with it."""
     running = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env=env, cwd=cwd, stdout=open("/tmp/sched/log-"+arguments[0],"w"), stderr=subprocess.STDOUT,
+        env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield running
