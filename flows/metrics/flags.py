@@ -6,6 +6,8 @@ where it reaches the threshold; a subject's score is the sum of its flags' point
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 from protocols.risk import Risk, Signal
@@ -24,6 +26,13 @@ OBSERVATION = pl.Schema(
 """One row is one signal at one subject. `row_ids` are the rows of `row_feed` that it rests on, by
 time, `first_at` and `last_at` when the first and the last of them happened."""
 REACHED = pl.col("observed") >= pl.col("threshold") - SLACK
+
+
+def since(events: pl.LazyFrame, signal: Signal, as_of: datetime, at: str = "at") -> pl.LazyFrame:
+    """Events in the signal's window up to `as_of`, ends included."""
+    if signal.window is None:
+        return events
+    return events.filter(pl.col(at) >= as_of - signal.window.delta)
 
 
 def worst(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame:

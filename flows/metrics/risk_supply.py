@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from flows.metrics.flags import worst
+from flows.metrics.flags import since, worst
 from protocols.risk import Signal
 from protocols.times import local_day
 
@@ -42,10 +42,3 @@ def early_refills(
         ),
     )
     return worst(since(events.filter(pl.col("observed") > 0), signal, as_of), signal, "dispenses")
-
-
-def since(events: pl.LazyFrame, signal: Signal, as_of: datetime) -> pl.LazyFrame:
-    """Events in the signal's window up to `as_of`, ends included."""
-    if signal.window is None:
-        return events
-    return events.filter(pl.col("at") >= as_of - signal.window.delta)
