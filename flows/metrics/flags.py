@@ -82,6 +82,13 @@ def counted(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame
     )  # fmt: skip
 
 
+def since(events: pl.LazyFrame, signal: Signal, as_of: datetime) -> pl.LazyFrame:
+    """Events in the signal's window up to `as_of`, ends included."""
+    if signal.window is None:
+        return events
+    return events.filter(pl.col("at") >= pl.lit(as_of - signal.window.delta, INSTANT))
+
+
 def _events(events: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     names = events.collect_schema().names()
     own = {"threshold": pl.lit(signal.at_least, pl.Float64), "peers": pl.lit(None, pl.String)}
