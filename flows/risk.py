@@ -50,7 +50,7 @@ def _observed(
     warehouse: Warehouse, run: Run, settings: Settings, held: Risk
 ) -> Iterator[pl.LazyFrame]:
     """All observations, a part at a time."""
-    yield from patient_observations(warehouse, run, settings, held)
+    yield from patient_observations(warehouse, run, held)
     yield from stock_observations(warehouse, run, settings, held)
     yield from staff_observations(warehouse, run, settings, held)
 
