@@ -23,6 +23,7 @@ from flows.errors import DiskError, KeelError
 from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
 from flows.pseudonyms import ensure_pseudonyms
+from flows.restricted import RESTRICTED, write_restricted
 from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
 from flows.settings import Settings
@@ -83,6 +84,7 @@ def _earlier(warehouse: Warehouse, publish: Path) -> _Earlier | None:
 def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | None) -> None:
     folder.mkdir()
     rows = write_results(warehouse, run, folder / RESULTS)
+    rows |= write_restricted(warehouse, folder / RESTRICTED)
     verdicts = folder / "verdicts"
     rows["verdicts"] = (
         write_verdicts(warehouse, verdicts, earlier.folder / "verdicts", earlier.seq)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,15 +45,22 @@ _OF_SUBJECTS = {
 
 def write_results(warehouse: Warehouse, run: Run, path: Path) -> dict[str, int]:
     """Write the read-only tables; gives how many rows each has."""
+    return write_tables(warehouse, path, _published(run))
+
+
+def write_tables(warehouse: Warehouse, path: Path, selects: Mapping[str, str]) -> dict[str, int]:
+    """Write a database of tables (`schema.table` to the SELECT that fills it); gives how many rows
+    each has.
+    """
     db = warehouse.db
     db.execute(f"ATTACH {quoted(str(path))} AS results")
     try:
         with warehouse.transaction():
-            for schema in ("marts", "ops"):
+            for schema in sorted({table.partition(".")[0] for table in selects}):
                 db.execute(f"CREATE SCHEMA results.{schema}")
-            for table, select in _published(run).items():
+            for table, select in selects.items():
                 db.execute(f"CREATE TABLE results.{table} AS {select}")
-        counts = {table: _count(db, f"results.{table}") for table in _published(run)}
+        counts = {table: _count(db, f"results.{table}") for table in selects}
     except BaseException:
         with suppress(duckdb.Error):  # the first failure is the one to tell
             db.execute("DETACH results")
