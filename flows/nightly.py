@@ -1,35 +1,16 @@
-"""The nightly: the whole story, as a Prefect flow or plainly.
-
-A `Step` is how one part of the story is run: `plainly` calls it, `flows.tasks.as_task` makes it a
-Prefect task.
-"""
+"""The nightly as a Prefect flow: the story of `flows.story` with each part as a task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from prefect import flow
 
 from flows.night import Night, Summary, open_night
 from flows.settings import load_settings
-from flows.tasks import Step, StepFailed, as_task, show_artifact
-
-
-def tell(night: Night, step: Step) -> Summary:
-    """Everything new under the landing folder becomes facts, verdicts and a published report."""
-    step("land", night.land, retries=2)
-    for feed in night.feeds:
-        step(f"load {feed}", partial(night.load, feed))
-    step("judge", night.judge)
-    step("publish", night.publish, retries=1)
-    return night.summary()
-
-
-def plainly(name: str, part: Callable[[], None], *, retries: int = 0) -> None:
-    """Run a step here and now; what fails is told to the caller, who runs the night again."""
-    part()
+from flows.story import Step, tell
+from flows.supervisor import supervised
+from flows.tasks import StepFailed, as_task, show_artifact
 
 
 @flow(name="keel-nightly", persist_result=False)
@@ -40,16 +21,20 @@ def nightly(config: str | None = None) -> None:
 
 
 def run_as_flow(night: Night) -> Summary:
-    """The flow around a night that is already open (`keel nightly` takes the lock first)."""
+    """The flow around a night that is already open (`keel nightly` takes the lock first), which
+    ends also when Prefect's server does not answer.
+    """
 
-    @flow(name="keel-nightly", persist_result=False)
-    def keel_nightly() -> None:
-        show_artifact(tell(night, as_task(night)))
+    def flow_of(step: Step) -> None:
+        @flow(name="keel-nightly", persist_result=False)
+        def keel_nightly() -> None:
+            show_artifact(tell(night, step))
 
-    try:
-        keel_nightly()
-    except StepFailed:
-        if night.failure is None:
-            raise
-        raise night.failure from None
-    return night.summary()
+        try:
+            keel_nightly()
+        except StepFailed:
+            if night.failure is None:
+                raise
+            raise night.failure from None
+
+    return supervised(night, as_task(night), flow_of)
