@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
 from flows.commands.schedule import schedule
 from flows.commands.whois import whois
+
+FAREWELL_SECONDS = 15
 
 app = typer.Typer(
     name="keel",
@@ -54,14 +57,17 @@ def main() -> None:
     """The console script.
 
     DuckDB's binding writes pages about leaked instances to stderr while the interpreter is taken
-    down, so the process ends before that, after everything has been closed and flushed.
+    down, so the process ends before that, after everything has been closed and flushed. What wants
+    to say farewell to a server that is gone is not waited for.
     """
     code = 1
     try:
         app()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    atexit._run_exitfuncs()
+    farewells = Thread(target=atexit._run_exitfuncs, daemon=True)
+    farewells.start()
+    farewells.join(FAREWELL_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
