@@ -18,7 +18,8 @@ _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
     "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
     "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
-    "operations_monthly": "*", "credentials_due": "*",
+    "operations_monthly": "*", "credentials_due": "*", "session_events": "*",
+    "session_rules": "*", "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -30,6 +31,7 @@ _OF_PATIENTS = {
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
+    "session_pages": "clinic_id, session_id",
 }
 
 
