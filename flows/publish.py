@@ -26,6 +26,7 @@ from flows.pseudonyms import ensure_pseudonyms
 from flows.restricted import RESTRICTED, write_restricted
 from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
+from flows.session_pages import update_session_pages
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
@@ -44,6 +45,7 @@ def publish_run(
     Raises DiskError when the folder cannot be written, KeelError when it cannot hold runs.
     """
     publish = settings.publish
+    update_session_pages(warehouse, protocols, run, settings)
     ensure_pseudonyms(warehouse)
     temporary = publish / f".{run.run_id}.tmp"
     with _explained(publish), _private_files():
