@@ -11,12 +11,14 @@ from flows.deliveries import land
 from flows.judging import JudgingSummary, judge_network
 from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
+from flows.lock import Lock
 from flows.progress import Progress, Silent, Stopwatch
 from flows.publish import publish_run
 from flows.runs import Run, add_notes, finish_run, keep_notes, start_run
 from flows.settings import Settings
 from flows.summary import Summary
 from flows.warehouse import Warehouse, open_warehouse
+from flows.watch import watch
 from protocols.load import load_protocols
 from protocols.model import Protocol
 
@@ -89,8 +91,9 @@ class Night:
         """What the night brought, counted."""
         assert self._judged is not None
         return Summary.of(
-            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds
-        )
+            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds,
+            watch(self.warehouse, self.run, self.settings),
+        )  # fmt: skip
 
     @contextmanager
     def _stage(self, name: str, step: int, of: int, what: str = "") -> Iterator[None]:
@@ -108,16 +111,17 @@ def open_night(
     clinics: Sequence[str] = (),
     progress: Progress | None = None,
     full: bool = False,
+    lock: Lock | None = None,
 ) -> Iterator[Night]:
-    """A night on the settings' warehouse, which no other run can open meanwhile; `full` judges
-    everything anew, not only what may have changed.
+    """A night on the settings' warehouse, which no other run can open meanwhile (the caller may
+    have locked it already); `full` judges everything anew, not only what may have changed.
 
     Raises CheckError or ProtocolError (a contract or protocol is broken), WarehouseBusy, DiskError.
     """
     for feed in feeds:
         contract(feed)
     protocols = load_protocols(settings.protocols, settings.builtin_protocols)
-    with open_warehouse(settings.warehouse) as warehouse:
+    with open_warehouse(settings.warehouse, lock) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
         night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics), full=full)

@@ -16,18 +16,19 @@ from pathlib import Path
 
 import duckdb
 
+from flows.alive import CURRENT
 from flows.aside import flush, private_files, sync
 from flows.errors import DiskError, KeelError
 from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
 from flows.pseudonyms import ensure_pseudonyms
+from flows.restricted import RESTRICTED, write_restricted
 from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
 
-CURRENT = "current"
 RESULTS = "results.duckdb"
 _LEFT_OVER = re.compile(rf"\.(current\.)?{RUN_ID.pattern}\.tmp")
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -81,6 +82,7 @@ def _earlier(warehouse: Warehouse, publish: Path) -> _Earlier | None:
 def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | None) -> None:
     folder.mkdir()
     rows = write_results(warehouse, run, folder / RESULTS)
+    rows |= write_restricted(warehouse, folder / RESTRICTED)
     verdicts = folder / "verdicts"
     rows["verdicts"] = (
         write_verdicts(warehouse, verdicts, earlier.folder / "verdicts", earlier.seq)

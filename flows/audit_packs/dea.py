@@ -53,6 +53,16 @@ SELECT {local("moment", "wasted")}, source, lot, drug, opened_mg::DOUBLE AS open
 FROM wasted WHERE {within("moment")} ORDER BY moment, source, record_id
 """
 _COUNTS = f"SELECT entry_id, {_ENTRY} {_BOOK} AND kind = 'count' ORDER BY occurred_at, entry_id"
+_VARIANCES = f"""
+SELECT lot, drug, received_mg::DOUBLE AS received_mg, administered_mg::DOUBLE AS administered_mg,
+    dispensed_mg::DOUBLE AS dispensed_mg, wasted_mg::DOUBLE AS wasted_mg,
+    other_out_mg::DOUBLE AS other_out_mg, expected_mg::DOUBLE AS expected_mg,
+    counted_mg::DOUBLE AS counted_mg, variance_mg::DOUBLE AS variance_mg,
+    {local("counted_at", "counted")}, on_hand_mg::DOUBLE AS on_hand_mg
+FROM marts.lot_balance b WHERE clinic_id = $clinic AND EXISTS (FROM facts.inventory i
+    WHERE i.clinic_id = $clinic AND i.lot = b.lot AND i.drug = b.drug AND {within("i.occurred_at")})
+ORDER BY abs(variance_mg) DESC NULLS LAST, lot
+"""
 _OTHER = (
     f"SELECT entry_id, kind, {_ENTRY} {_BOOK} AND kind IN ('returned', 'transferred', 'destroyed', "
     "'expired', 'broken') ORDER BY occurred_at, entry_id"
@@ -99,6 +109,9 @@ def dea_pack(warehouse: Warehouse, scope: Scope) -> Bundle:
             table("waste", "Waste", "One waste, as the chart has it and as the stock book has it.",
                   _WASTE),
             table("counts", "Counts", "One count of a lot.", _COUNTS),
+            table("variances", "Variances", "One lot that moved in the period, from its first "
+                  "entry to its latest count by the run's as_of; variance = counted - expected.",
+                  _VARIANCES),
             table("other_movements", "Other movements", "One return, transfer, destruction, expiry "
                   "or breakage.", _OTHER),
             table("losses", "Losses by location", "One loss that happened or was discovered in the "

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.e2e.networks import command, marts, nightly, small_network
+from tests.e2e.servers import as_flow, environment, running_server
 
 pytestmark = pytest.mark.prefect
-
-
-def as_flow(folder: Path, as_of: str) -> list[str]:
-    arguments = [part for part in nightly(folder, as_of, "--json") if part != "--plain"]
-    return command(*arguments)
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    return kept | {"PREFECT_HOME": str(home)} | more
 
 
 def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(tmp_path: Path) -> None:
@@ -50,31 +37,8 @@ def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(tmp_p
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
-         "--port", str(port)],
-        env=environment(tmp_path / "server"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        for _ in range(120):
-            try:
-                with urlopen(f"{url}/health") as answer:
-                    if answer.status == 200:
-                        break
-            except OSError:
-                time.sleep(1)
-        else:
-            pytest.fail("Prefect's server did not start within two minutes")
+    with running_server(tmp_path / "server") as (url, _):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def test_a_server_that_is_named_is_used_and_told_no_patient(tmp_path: Path, server: str) -> None:
@@ -101,8 +65,6 @@ def test_a_server_that_is_named_is_used_and_told_no_patient(tmp_path: Path, serv
 
 
 def _ask(server: str, path: str) -> list[dict[str, str]]:
-    from urllib.request import Request
-
     request = Request(f"{server}/{path}", data=b"{}", headers={"Content-Type": "application/json"})
     with urlopen(request) as answer:
         found: list[dict[str, str]] = json.load(answer)
