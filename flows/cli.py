@@ -12,6 +12,7 @@ import typer
 
 from flows import __version__
 from flows.commands.alive import alive
+from flows.commands.audit import audit
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in (nightly, demo, check, history, whois, doctor, schedule, alive):
     app.command()(command)
+app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")
 

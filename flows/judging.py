@@ -151,6 +151,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
                 "protocol": p.protocol, "protocol_version": p.version, "title": p.title,
                 "judges": p.judges, "drug": p.drug, "effective_from": p.effective.from_,
                 "effective_to": p.effective.to, "approved_by": p.approved_by, "sha256": p.sha256,
+                "text": p.text,
             }
             for p in protocols
         ],
@@ -158,7 +159,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
             "protocol": pl.String, "protocol_version": pl.String, "title": pl.String,
             "judges": pl.String, "drug": pl.String,
             "effective_from": pl.Date, "effective_to": pl.Date,
-            "approved_by": pl.String, "sha256": pl.String,
+            "approved_by": pl.String, "sha256": pl.String, "text": pl.String,
         },
     )  # fmt: skip
     asks = [kinds()[rule.kind].asks(rule).sentence for p in protocols for rule in p.rules]
