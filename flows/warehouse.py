@@ -143,6 +143,15 @@ def no_warehouse() -> Iterator[Warehouse]:
 
 
 @contextmanager
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that never writes to the disk, for what must stay nowhere."""
+    config = _config(Path()) | {"temp_directory": ""}
+    with duckdb.connect(":memory:", config=config) as db:
+        _set_up(db)
+        yield db
+
+
+@contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
