@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from flows.alive import CURRENT
 from flows.errors import DiskError, KeelError
 from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
@@ -28,7 +29,6 @@ from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
 
-CURRENT = "current"
 RESULTS = "results.duckdb"
 _LEFT_OVER = re.compile(rf"\.(current\.)?{RUN_ID.pattern}\.tmp")
 _FLUSHED_AT_ONCE = 16

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Literal
@@ -18,7 +19,7 @@ from protocols.costs import Route
 from protocols.durations import Duration
 from protocols.errors import ProtocolError
 from protocols.instruments import Fact, Source, instruments
-from protocols.model import Listed
+from protocols.model import Day, Listed
 
 FILE = "risk.yaml"
 About = Literal["patient", "lot", "clinic", "staff", "prescriber"]
@@ -101,6 +102,17 @@ class ScaleBand(_Part):
         mine = [band for band in named if band.sex in (None, sex)]
         mine = mine or [band for band in named if band.sex == self.sex_unknown]
         return min(band.least for band in mine)
+
+
+class Holidays(Fact):
+    """Weekdays on which no business is done, by year."""
+
+    years: Listed[Listed[Day]]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """All of them."""
+        return tuple(day for year in self.years for day in year)
 
 
 class Signal(Fact):
@@ -188,6 +200,7 @@ class Risk(_Part):
     levels: Levels
     missing_alone: MissingAlone
     exposure: Exposure
+    holidays: Holidays
     signals: Listed[Signal]
     people: People
 
@@ -208,7 +221,12 @@ class Risk(_Part):
     def facts(self) -> Mapping[str, Fact]:
         """Every fact by where it stands."""
         return (
-            {"levels": self.levels, "missing_alone": self.missing_alone, "people": self.people}
+            {
+                "levels": self.levels,
+                "missing_alone": self.missing_alone,
+                "people": self.people,
+                "holidays": self.holidays,
+            }
             | {f"exposure {route.route}": route for route in self.exposure.routes}
             | {"exposure forms": self.exposure.forms}
             | dict(self.by_id)

@@ -28,13 +28,6 @@ time, `first_at` and `last_at` when the first and the last of them happened."""
 REACHED = pl.col("observed") >= pl.col("threshold") - SLACK
 
 
-def since(events: pl.LazyFrame, signal: Signal, as_of: datetime, at: str = "at") -> pl.LazyFrame:
-    """Events in the signal's window up to `as_of`, ends included."""
-    if signal.window is None:
-        return events
-    return events.filter(pl.col(at) >= as_of - signal.window.delta)
-
-
 def worst(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame:
     """Observations of a signal that each event has on its own: the most that was observed, with the
     reason of that event (the earliest on a tie). It rests on the events that reach the threshold,
@@ -80,6 +73,13 @@ def counted(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame
         last_at=pl.col("at").last(),
         row_ids=pl.col("row_id"),
     )  # fmt: skip
+
+
+def since(events: pl.LazyFrame, signal: Signal, as_of: datetime, at: str = "at") -> pl.LazyFrame:
+    """Events in the signal's window up to `as_of`, ends included."""
+    if signal.window is None:
+        return events
+    return events.filter(pl.col(at) >= pl.lit(as_of - signal.window.delta, INSTANT))
 
 
 def _events(events: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
