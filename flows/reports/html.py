@@ -22,29 +22,38 @@ def write_html(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def render(db: duckdb.DuckDBPyConnection) -> str:
     """The report's text: the same tables give the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"percent": percent, "number": number, "shade": shade}
     clinics = queries.by_clinic(db)
     months = queries.by_month(db)
     found = queries.findings(db)
     overview = queries.overview(db)
-    return environment.get_template("report.html.j2").render(
-        run=queries.last_run(db),
-        overview=overview,
-        clinics=clinics,
-        rules=queries.by_rule(db),
-        findings=found,
-        not_met=overview["critical"] + overview["major"] + overview["minor"],
-        not_judged=queries.not_judged(db),
-        deliveries=queries.deliveries(db),
-        protocols=queries.protocols(db),
-        trend=Markup(charts.trend(months)),  # noqa: S704  (drawn by us, text escaped by Vega)
-        by_clinic=Markup(charts.clinics(clinics)),  # noqa: S704
-        months=months,
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=queries.last_run(db),
+            overview=overview,
+            clinics=clinics,
+            rules=queries.by_rule(db),
+            findings=found,
+            not_met=overview["critical"] + overview["major"] + overview["minor"],
+            not_judged=queries.not_judged(db),
+            deliveries=queries.deliveries(db),
+            protocols=queries.protocols(db),
+            trend=Markup(charts.trend(months)),  # noqa: S704  (drawn by us, text escaped by Vega)
+            by_clinic=Markup(charts.clinics(clinics)),  # noqa: S704
+            months=months,
+        )
     )
+
+
+def environment() -> Environment:
+    """Where the templates of all reports live: what they are given is text, never markup."""
+    made = Environment(
+        loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {"percent": percent, "number": number, "shade": shade}
+    return made
 
 
 def percent(share: float | None) -> str:
