@@ -13,6 +13,7 @@ import typer
 from flows import __version__
 from flows.commands.alive import alive
 from flows.commands.audit import audit
+from flows.commands.backfill import backfill
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor, schedule, alive):
+for command in (nightly, demo, check, history, whois, doctor, schedule, alive, backfill):
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
