@@ -21,6 +21,7 @@ from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.purge import purge
 from flows.commands.risk import risk
 from flows.commands.schedule import schedule
 from flows.commands.whois import whois
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 
 for command in (
-    nightly, demo, check, history, risk, whois, doctor, schedule, alive, backfill,
+    nightly, demo, check, history, risk, whois, purge, doctor, schedule, alive, backfill,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(audit, name="audit")
