@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows import __version__
+from flows.commands.alive import alive
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -17,6 +18,7 @@ from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.schedule import schedule
 from flows.commands.whois import whois
 
 app = typer.Typer(
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor):
+for command in (nightly, demo, check, history, whois, doctor, schedule, alive):
     app.command()(command)
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")

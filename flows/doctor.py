@@ -25,9 +25,9 @@ from packaging.version import Version
 
 from checks.contract import contracts
 from checks.errors import CheckError
+from flows.alive import CURRENT
 from flows.errors import KeelError, UsageError
 from flows.pseudonyms import KEY_FILE
-from flows.publish import CURRENT
 from flows.settings import Settings, load_settings
 from flows.warehouse import DATABASE, LOCK, read_warehouse
 from protocols.catalogue import is_in_force

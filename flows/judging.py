@@ -17,6 +17,7 @@ from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.operations import update_operations
 from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
+from flows.risk import update_risk
 from flows.runs import Run
 from flows.scope import STALE_PATIENTS, Scope, find_scope, remember_scope
 from flows.settings import Settings
@@ -77,6 +78,7 @@ def judge_network(
         update_outcomes(warehouse, protocols, run)
         update_costs(warehouse, protocols, run, settings)
         update_operations(warehouse, run, settings)
+        update_risk(warehouse, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)

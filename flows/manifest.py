@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flows import __version__
-from flows.runs import Run
+from flows.audit import Head, head
+from flows.errors import KeelError
+from flows.runs import RUN_ID, Run
 from flows.warehouse import Warehouse
 
 MANIFEST = "manifest.json"
@@ -32,6 +35,7 @@ def write_manifest(
         "as_of": run.as_of.isoformat(),
         "keel_version": __version__,
         "protocols": _protocols(warehouse),
+        "audit_head": asdict(head(warehouse.db)),
         "derived": _derived(warehouse),
         "subjects": _subjects(warehouse),
         "rows": dict(sorted(rows.items())),
@@ -43,6 +47,25 @@ def write_manifest(
     }
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def heads_kept(publish: Path) -> dict[str, Head]:
+    """Run id to the head that the audit log had when the run was published.
+
+    Raises KeelError when a run's manifest cannot be read.
+    """
+    found = {}
+    for path in sorted(publish.glob(f"*/{MANIFEST}")):
+        if not RUN_ID.fullmatch(path.parent.name):
+            continue
+        try:
+            found[path.parent.name] = Head(**json.loads(path.read_text("utf-8"))["audit_head"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise KeelError(
+                f"{path}: tells no head of the audit log; it was damaged or written by an earlier "
+                "Keel: remove that run's folder if it is no longer needed, run again."
+            ) from None
+    return found
 
 
 def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:

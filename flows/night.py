@@ -17,6 +17,7 @@ from flows.runs import Run, add_notes, finish_run, keep_notes, start_run
 from flows.settings import Settings
 from flows.summary import Summary
 from flows.warehouse import Warehouse, open_warehouse
+from flows.watch import watch
 from protocols.load import load_protocols
 from protocols.model import Protocol
 
@@ -89,8 +90,9 @@ class Night:
         """What the night brought, counted."""
         assert self._judged is not None
         return Summary.of(
-            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds
-        )
+            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds,
+            watch(self.warehouse, self.run, self.settings),
+        )  # fmt: skip
 
     @contextmanager
     def _stage(self, name: str, step: int, of: int, what: str = "") -> Iterator[None]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from prefect import flow
+from prefect.context import FlowRunContext
 
-from flows.night import Night, Summary, open_night
-from flows.settings import load_settings
-from flows.tasks import Step, StepFailed, as_task, show_artifact
+from flows.artifacts import show_artifacts
+from flows.flow_runs import end_dead_runs
+from flows.night import Night, Summary
+from flows.tasks import Step, StepFailed, as_task
+
+FLOW = "keel-nightly"
 
 
 def tell(night: Night, step: Step) -> Summary:
@@ -32,22 +35,20 @@ def plainly(name: str, part: Callable[[], None], *, retries: int = 0) -> None:
     part()
 
 
-@flow(name="keel-nightly", persist_result=False)
-def nightly(config: str | None = None) -> None:
-    """The flow that a deployment runs: settings from a file, a warehouse of its own."""
-    with open_night(load_settings(Path(config) if config else None, {})) as night:
-        show_artifact(tell(night, as_task(night)))
-
-
 def run_as_flow(night: Night) -> Summary:
-    """The flow around a night that is already open (`keel nightly` takes the lock first)."""
+    """The night as a run of Prefect's: the deployment's, where one is running, else its own.
 
-    @flow(name="keel-nightly", persist_result=False)
-    def keel_nightly() -> None:
-        show_artifact(tell(night, as_task(night)))
+    Raises what a step raised, outside of what Prefect writes down.
+    """
 
+    def told() -> None:
+        end_dead_runs(night.warehouse)
+        show_artifacts(tell(night, as_task(night)))
+
+    is_deployed = FlowRunContext.get() is not None
+    run = told if is_deployed else flow(name=FLOW, persist_result=False)(told)
     try:
-        keel_nightly()
+        run()
     except StepFailed:
         if night.failure is None:
             raise

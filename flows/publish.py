@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from flows.alive import CURRENT
 from flows.errors import DiskError, KeelError
 from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
@@ -29,7 +30,6 @@ from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
 
-CURRENT = "current"
 RESULTS = "results.duckdb"
 _LEFT_OVER = re.compile(rf"\.(current\.)?{RUN_ID.pattern}\.tmp")
 _FLUSHED_AT_ONCE = 16
@@ -97,9 +97,14 @@ def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | Non
 
 
 def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """The pages in `folder`, the spreadsheet and the PDF beside it."""
     from flows.reports.html import write_html
+    from flows.reports.pdf import write_pdf
+    from flows.reports.xlsx import write_xlsx
 
     write_html(db, folder)
+    write_xlsx(db, folder.with_suffix(".xlsx"))
+    write_pdf(db, folder.with_suffix(".pdf"))
 
 
 @contextmanager

@@ -12,14 +12,16 @@ from flows.runs import Run
 from flows.sources import quoted
 from flows.warehouse import Warehouse
 
+# Staff and prescribers are shown in `restricted/` alone.
+_SHOWN = "'patient', 'lot', 'clinic'"
 _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
     "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
     "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
-    "operations_monthly": "*", "credentials_due": "*", "session_events": "*",
-    "session_rules": "*", "vital_limits": "*",
+    "operations_monthly": "*", "credentials_due": "*", "lot_balance": "*",
+    "session_events": "*", "session_rules": "*", "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -32,6 +34,13 @@ _OF_PATIENTS = {
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
     "session_pages": "clinic_id, session_id",
+    "patient_exposure": "clinic_id, patient_id, drug",
+}
+# Tables of `marts` whose subjects may be patients, and how they are sorted.
+_OF_SUBJECTS = {
+    "risk_flags": "clinic_id, subject_kind, subject_id, signal",
+    "risk_scores": "score DESC, clinic_id, subject_kind, subject_id",
+    "risk_observations": "clinic_id, subject_kind, subject_id, signal",
 }
 
 
@@ -70,6 +79,13 @@ def _published(run: Run) -> dict[str, str]:
         f"FROM marts.{table} {_KNOWN} ORDER BY {order}"
         for table, order in _OF_PATIENTS.items()
     }
+    of_subjects = {
+        f"marts.{table}": "SELECT t.* REPLACE (coalesce(p.pseudonym, t.subject_id) AS subject_id) "
+        f"FROM marts.{table} t LEFT JOIN ops.pseudonyms p ON t.subject_kind = 'patient' "
+        "AND p.clinic_id = t.clinic_id AND p.patient_id = t.subject_id "
+        f"WHERE t.subject_kind IN ({_SHOWN}) ORDER BY {order}"
+        for table, order in _OF_SUBJECTS.items()
+    }
     return {
         "marts.findings": "SELECT * EXCLUDE (pseudonym) REPLACE (pseudonym AS patient_id) "
         f"FROM marts.findings {_KNOWN} ORDER BY clinic_id, started_at, subject_id, rule_id",
@@ -84,6 +100,7 @@ def _published(run: Run) -> dict[str, str]:
         "ORDER BY f.due_at, clinic_id, subject_id, rule_id",
         **plain,
         **of_patients,
+        **of_subjects,
         "marts.clinics": "SELECT clinic_id, name, time_zone, state, chairs FROM facts.clinics "
         "ORDER BY ALL",
         "ops.runs": f"SELECT * REPLACE (CASE WHEN run_id = {quoted(run.run_id)} "

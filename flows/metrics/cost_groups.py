@@ -194,4 +194,4 @@ def _response_days(zones: Sequence[str]) -> pl.Expr:
     relapsed = (pl.col("relapsed_at") <= pl.col("treated_until")).fill_null(value=False)
     end = pl.when(relapsed).then("relapsed_at").otherwise("followed_until").cast(INSTANT)
     days = (local_day(end, zones) - local_day(pl.col("responded_at"), zones)).dt.total_days()
-    return pl.when(treated).then(days).otherwise(0).fill_null(0)
+    return pl.when(treated).then(days).otherwise(0)

@@ -213,6 +213,20 @@ def protocols(db: duckdb.DuckDBPyConnection) -> list[Row]:
     return rows(db, "SELECT * FROM marts.protocols ORDER BY protocol, effective_from")
 
 
+def clinic_names(db: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Each clinic's id and name."""
+    return rows(db, "SELECT clinic_id, name FROM marts.clinics ORDER BY clinic_id")
+
+
+def rule_titles(db: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Each rule of the run: what it is called, how grave it is, who says so."""
+    return rows(
+        db,
+        "SELECT protocol, protocol_version, rule_id, title, severity, tier FROM marts.rules "
+        "ORDER BY ALL",
+    )
+
+
 def last_run(db: duckdb.DuckDBPyConnection) -> Row:
     """The run that the tables are of."""
     return rows(db, "SELECT * FROM ops.runs ORDER BY seq DESC LIMIT 1")[0]

@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from flows.reports.links import page_of
 from flows.reports.queries import Row, last_run, rows
-from flows.reports.words import FILTERS
+from flows.reports.templating import environment
 
 if TYPE_CHECKING:
     import duckdb
+    from jinja2 import Environment
 
 # The pages that every page links to, in this order: file and name.
 NAVIGATION = (
@@ -74,15 +73,11 @@ class Site:
 
     @cached_property
     def _environment(self) -> Environment:
-        environment = Environment(
-            loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        environment.filters |= FILTERS
-        environment.globals |= {
+        made = environment()
+        made.globals |= {
             "page_of": page_of,
             "clinic_name": self.name,
             "zone_of": self.zone,
             "has_page": lambda clinic, session: (clinic, session) in self.sessions,
         }
-        return environment
+        return made
