@@ -95,7 +95,7 @@ def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
 def hashes(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file below a folder."""
     return {
-        path.relative_to(folder).as_posix(): _sha256(path)
+        path.relative_to(folder).as_posix(): file_hash(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -116,9 +116,10 @@ def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, st
         there = earlier / name
         if there.exists() and there.samefile(path):
             return known[name.as_posix()]
-    return _sha256(path)
+    return file_hash(path)
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -94,8 +94,8 @@ def _checked(rows: pl.LazyFrame, check: CodeCheck) -> pl.LazyFrame:
         mine.with_columns(_agrees=agrees)
         .filter(~pl.col("_agrees").fill_null(value=False))
         .select(
-            "clinic_id", "charge_id", "session_id", "payer_kind", "service_on", "code",
-            "billed_usd",
+            "clinic_id", "charge_id", "patient_id", "session_id", "payer_kind", "service_on",
+            "code", "billed_usd",
             check_id=pl.lit(check.id),
             title=pl.lit(check.title),
             tier=pl.lit(check.tier),

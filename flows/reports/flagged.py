@@ -13,24 +13,25 @@ MOST = 60
 _KEY = ("clinic_id", "subject_kind", "subject_id")
 
 
-def flagged(db: duckdb.DuckDBPyConnection, kind: str) -> Row:
+def flagged(db: duckdb.DuckDBPyConnection, kind: str, marts: str = "marts") -> Row:
     """Subjects of one kind, the highest score first: at most MOST of them, how many in all and by
-    level, each with its `flags`, whose points add up to its score."""
+    level, each with its `flags`, whose points add up to its score, from the schema `marts`."""
     (count,) = rows(
-        db, "SELECT count(*) AS subjects FROM marts.risk_scores WHERE subject_kind = $1", kind
+        db, f"SELECT count(*) AS subjects FROM {marts}.risk_scores WHERE subject_kind = $1", kind
     )
     levels = rows(
-        db, "SELECT level, count(*) AS subjects, max(score) AS most FROM marts.risk_scores "
+        db, f"SELECT level, count(*) AS subjects, max(score) AS most FROM {marts}.risk_scores "
         "WHERE subject_kind = $1 GROUP BY ALL ORDER BY most DESC, level", kind,
     )  # fmt: skip
     shown = rows(
-        db, "SELECT * FROM marts.risk_scores WHERE subject_kind = $1 "
+        db, f"SELECT * FROM {marts}.risk_scores WHERE subject_kind = $1 "
         f"ORDER BY score DESC, clinic_id, subject_id LIMIT {MOST}", kind,
     )  # fmt: skip
     flags = grouped(
         rows(
-            db, "SELECT f.* FROM marts.risk_flags f SEMI JOIN (SELECT * FROM marts.risk_scores "
-            f"WHERE subject_kind = $1 ORDER BY score DESC, clinic_id, subject_id LIMIT {MOST}) s "
+            db, f"SELECT f.* FROM {marts}.risk_flags f SEMI JOIN "
+            f"(SELECT * FROM {marts}.risk_scores WHERE subject_kind = $1 "
+            f"ORDER BY score DESC, clinic_id, subject_id LIMIT {MOST}) s "
             "USING (clinic_id, subject_kind, subject_id) ORDER BY f.points DESC, f.signal", kind,
         ),
         *_KEY,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class Site:
     db: duckdb.DuckDBPyConnection
     folder: Path
     scope: str = ""
-    written: list[str] = field(default_factory=list)
+    navigation: Sequence[tuple[str, str]] = NAVIGATION
 
     def write(self, path: str, template: str, **values: Any) -> None:
         """Write one page. `trail` may name the pages above it: (path, name) from the top."""
@@ -39,10 +40,9 @@ class Site:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = self._environment.get_template(template).render(
             root="../" * path.count("/"), path=path, run=self.run, scope=self.scope,
-            navigation=NAVIGATION, **{"trail": (), **values},
+            navigation=self.navigation, **{"trail": (), **values},
         )  # fmt: skip
         target.write_text(text, encoding="utf-8")
-        self.written.append(path)
 
     @cached_property
     def run(self) -> Row:
