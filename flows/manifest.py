@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from flows import __version__
-from flows.runs import Run
+from flows.audit import Head, head
+from flows.errors import KeelError
+from flows.runs import RUN_ID, Run
 from flows.warehouse import Warehouse
 
 MANIFEST = "manifest.json"
@@ -26,12 +29,13 @@ def write_manifest(
 
     A file that is a hard link into the folder of an earlier run has the hash that is written there.
     """
-    known = _known(earlier) if earlier is not None else {}
+    known = kept_hashes(earlier) if earlier is not None else {}
     about = {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
         "keel_version": __version__,
         "protocols": _protocols(warehouse),
+        "audit_head": asdict(head(warehouse.db)),
         "derived": _derived(warehouse),
         "subjects": _subjects(warehouse),
         "rows": dict(sorted(rows.items())),
@@ -43,6 +47,25 @@ def write_manifest(
     }
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def heads_kept(publish: Path) -> dict[str, Head]:
+    """Run id to the head that the audit log had when the run was published.
+
+    Raises KeelError when a run's manifest cannot be read.
+    """
+    found = {}
+    for path in sorted(publish.glob(f"*/{MANIFEST}")):
+        if not RUN_ID.fullmatch(path.parent.name):
+            continue
+        try:
+            found[path.parent.name] = Head(**json.loads(path.read_text("utf-8"))["audit_head"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise KeelError(
+                f"{path}: tells no head of the audit log; it was damaged or written by an earlier "
+                "Keel: remove that run's folder if it is no longer needed, run again."
+            ) from None
+    return found
 
 
 def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:
@@ -69,10 +92,19 @@ def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _known(earlier: Path) -> Mapping[str, str]:
-    """Hashes that an earlier manifest holds; none when it cannot be read."""
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): file_hash(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def kept_hashes(run: Path) -> Mapping[str, str]:
+    """Hashes that a run's manifest holds; none when it cannot be read."""
     try:
-        files: Mapping[str, str] = json.loads((earlier / MANIFEST).read_text("utf-8"))["files"]
+        files: Mapping[str, str] = json.loads((run / MANIFEST).read_text("utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         return {}
     return files
@@ -84,9 +116,10 @@ def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, st
         there = earlier / name
         if there.exists() and there.samefile(path):
             return known[name.as_posix()]
-    return _sha256(path)
+    return file_hash(path)
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from flows.deliveries import land
 from flows.judging import JudgingSummary, judge_network
 from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
+from flows.lock import Lock
 from flows.progress import Progress, Silent, Stopwatch
 from flows.publish import publish_run
 from flows.runs import Run, add_notes, finish_run, keep_notes, start_run
@@ -113,16 +114,18 @@ def open_night(
     progress: Progress | None = None,
     full: bool = False,
     days: Days | None = None,
+    lock: Lock | None = None,
 ) -> Iterator[Night]:
-    """A night on the settings' warehouse, which no other run can open meanwhile; `full` judges
-    everything anew, not only what may have changed, `days` also the rows of those days.
+    """A night on the settings' warehouse, which no other run can open meanwhile (the caller may
+    have locked it already); `full` judges everything anew, not only what may have changed, `days`
+    also the rows of those days.
 
     Raises CheckError or ProtocolError (a contract or protocol is broken), WarehouseBusy, DiskError.
     """
     for feed in feeds:
         contract(feed)
     protocols = load_protocols(settings.protocols, settings.builtin_protocols)
-    with open_warehouse(settings.warehouse) as warehouse:
+    with open_warehouse(settings.warehouse, lock) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
         night = Night(

@@ -7,18 +7,13 @@ step's name, and an exception that might quote a cell is replaced at the task's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.night import Night
-
-
-class Step(Protocol):
-    """How one part of the night is run; `retries` where trying again can help."""
-
-    def __call__(self, name: str, part: Callable[[], None], *, retries: int = 0) -> None: ...
+from flows.story import Step
 
 
 class StepFailed(Exception):

@@ -34,6 +34,8 @@ from flows.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from flows.lock import Lock
+    from flows.progress import Progress
     from flows.settings import Settings
     from flows.summary import Summary
 
@@ -92,21 +94,13 @@ def run_night(
     settings: Settings, feeds: list[str], clinics: list[str], *, plain: bool, full: bool = False
 ) -> Summary:
     """Run the night, with its progress on the terminal."""
-    from flows.night import open_night
+    from flows.lock import locked
     from flows.progress import for_this_terminal
 
     progress = for_this_terminal()
     try:
-        with open_night(
-            settings, feeds=feeds, clinics=clinics, progress=progress, full=full
-        ) as night:
-            if plain:
-                from flows.nightly import plainly, tell
-
-                return tell(night, plainly)
-            from flows.nightly import run_as_flow
-
-            return run_as_flow(night)
+        with locked(settings.warehouse) as lock:
+            return _run_locked(settings, feeds, clinics, progress, lock, plain=plain, full=full)
     finally:
         progress.close()
 
@@ -143,3 +137,28 @@ def failure_told(settings: Settings) -> Iterator[None]:
     except Exception as error:
         send([of_failure(*sentence(error))], settings.alerts, say)
         raise
+
+
+def _run_locked(
+    settings: Settings,
+    feeds: list[str],
+    clinics: list[str],
+    progress: Progress,
+    lock: Lock,
+    *,
+    plain: bool,
+    full: bool,
+) -> Summary:
+    """What takes seconds to import comes after the lock, so that a second run ends at once."""
+    from flows.night import open_night
+
+    with open_night(
+        settings, feeds=feeds, clinics=clinics, progress=progress, full=full, lock=lock
+    ) as night:
+        if plain:
+            from flows.story import plainly, tell
+
+            return tell(night, plainly)
+        from flows.nightly import run_as_flow
+
+        return run_as_flow(night)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from flows.alive import CURRENT
 from flows.doctor.findings import Finding, Installation
+from flows.lock import LOCK
 from flows.pseudonyms import KEY_FILE
-from flows.warehouse import DATABASE, LOCK
+from flows.warehouse import DATABASE
 
 LEAST_FREE_BYTES = 1_000_000_000
 

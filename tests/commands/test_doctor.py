@@ -21,7 +21,8 @@ import pytest
 
 from flows import doctor
 from flows.doctor import Installation, Told, examine, exit_code, folders, versions
-from flows.warehouse import DATABASE, LOCK, open_warehouse
+from flows.lock import LOCK
+from flows.warehouse import DATABASE, open_warehouse
 from tests.commands.cli import keel, snapshot
 
 NOW = datetime(2026, 5, 6, 12, tzinfo=UTC)

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.alerts.servers import free_port
+from tests.e2e.networks import command, nightly
 
 READY_WITHIN = 120.0
 
@@ -28,12 +29,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | quiet | {"PREFECT_HOME": str(home)} | more
 
 
+def as_flow(folder: Path, as_of: str) -> list[str]:
+    """The command of a night as a Prefect flow."""
+    arguments = [part for part in nightly(folder, as_of, "--json") if part != "--plain"]
+    return command(*arguments)
+
+
 @dataclass(frozen=True)
 class Server:
-    """A Prefect server that runs, and where it keeps what it is told."""
+    """A Prefect server that runs, where it keeps what it is told, and its process."""
 
     url: str
     home: Path
+    process: subprocess.Popen[bytes]
 
     def ask(self, path: str) -> list[dict[str, Any]]:
         """What it answers: of `flow_runs/filter` all flow runs."""
@@ -56,9 +64,9 @@ def prefect_server(home: Path) -> Iterator[Server]:
     with process(
         "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port),
         env=environment(home), cwd=None,
-    ):  # fmt: skip
+    ) as running:  # fmt: skip
         wait_for(lambda: _is_ready(url), READY_WITHIN)
-        yield Server(url, home)
+        yield Server(url, home, running)
 
 
 @contextmanager

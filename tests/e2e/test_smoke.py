@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.networks import command, marts, nightly, patient_ids, small_network
-from tests.e2e.servers import Server, environment, prefect_server
+from tests.e2e.servers import Server, as_flow, environment, prefect_server
 
 pytestmark = pytest.mark.prefect
-
-
-def as_flow(folder: Path, as_of: str) -> list[str]:
-    arguments = [part for part in nightly(folder, as_of, "--json") if part != "--plain"]
-    return command(*arguments)
 
 
 def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(tmp_path: Path) -> None:
