@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from typer.core import TyperGroup
 
-from flows.commands.reference import page, whole
+from flows.commands.reference import commands, page, whole
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,6 +69,15 @@ def parse(words: list[str]) -> None:
 def test_the_page_of_commands_is_current() -> None:
     held = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     assert held == page(), "run `make docs`"
+
+
+def test_every_command_that_tells_something_tells_it_to_programs_too() -> None:
+    silent = {
+        name
+        for name, command in commands()
+        if "--json" not in {option for one in command.params for option in one.opts}
+    }
+    assert silent == {"keel schedule", "keel protocol schema"}, "one serves, one prints JSON only"
 
 
 def test_links_lead_somewhere() -> None:
