@@ -6,7 +6,6 @@ A raw file tells in its own metadata what delivery it is, so that it outlives th
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,25 +35,27 @@ def withdrawal(raw: Path) -> Path:
 
 def keep(
     db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
-) -> None:
+) -> int:
     """Write a SELECT's rows under another name, flush, rename: a raw file is whole or not there.
+    Gives how many there are. The caller sees to it that files are private: the umask is the whole
+    process's.
 
     Raises what DuckDB raises for a SELECT that cannot be read.
     """
     temporary = target.with_suffix(".tmp")
-    previous = os.umask(0o077)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         said = quoted(json.dumps(dict(about)))
-        db.execute(
+        row = db.execute(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
             f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {said}}})"
-        )
+        ).fetchone()
         sync(temporary)
         temporary.replace(target)
         sync(target.parent)
+        assert row is not None
+        return int(row[0])
     finally:
-        os.umask(previous)
         temporary.unlink(missing_ok=True)
 
 
