@@ -22,10 +22,11 @@ from flows import __version__
 from flows.aside import private_files
 from flows.landing import Delivery, Found
 from flows.raw import NETWORK, keep, raw_file, withdrawal
-from flows.runs import Run
+from flows.runs import Run, add_notes
 from flows.settings import Settings
 from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
 from flows.sources.foreign import ForeignBatch, convert
+from flows.tombstones import without_purged
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
@@ -43,7 +44,7 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
         for group in _groups(found.deliveries):
             read = pool.map(partial(_read, warehouse, run), group)
             with warehouse.transaction():
-                _write_down(warehouse, list(zip(group, read, strict=True)))
+                _write_down(warehouse, run, list(zip(group, read, strict=True)))
     for source in settings.source:
         conversion = convert(source, Path())
         with warehouse.transaction():
@@ -79,7 +80,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     more: dict[str, Any] = {
         "batch_no": _next_batch(warehouse),
         "state": "landed",
-        "rows": _rows(warehouse.db, target),
+        "rows": rows_kept(warehouse.db, target),
     }
     if withdrawal(target).exists():
         counts = dict.fromkeys(("loaded", "unchanged", "quarantined"), 0)
@@ -139,6 +140,7 @@ def _read(
 
 def _write_down(
     warehouse: Warehouse,
+    run: Run,
     read: Sequence[tuple[Delivery, tuple[_Known | None, dict[str, Any] | None]]],
 ) -> None:
     """A group as batches and in the ledger; a batch that is tried again takes its old place."""
@@ -152,6 +154,7 @@ def _write_down(
         if about is not None:
             batches.append(about | {"batch_no": number})
             again += [known[0]] if known is not None else []
+            _tell_purged(warehouse, run, about)
     db = warehouse.db
     db.execute("DELETE FROM ops.batches WHERE list_contains(?, batch_no)", [again])
     _insert(warehouse, *batches)
@@ -193,11 +196,9 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         }
     else:
         db.register("foreign_rows", batch.rows)
-        target = raw_file(warehouse, batch.clinic_id, batch.feed, about["batch_id"])
-        with private_files():
-            keep(db, "SELECT * FROM foreign_rows", target, about)
+        outcome["rows"] = _keep(warehouse, "SELECT * FROM foreign_rows", tuple(header), about)
         db.unregister("foreign_rows")
-        outcome["rows"] = batch.rows.num_rows
+        _tell_purged(warehouse, run, about)
     with warehouse.transaction():
         _insert(warehouse, about | _number(warehouse, known) | _versions(held) | outcome)
 
@@ -265,7 +266,6 @@ def _keep_file(
     """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
     db, suffix = warehouse.db, suffix_of(about["path"])
     assert suffix is not None
-    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
     try:
         text = formats()[suffix].text_select(db, path, suffix)
         _check_columns(text.header, about["clinic_id"], held)
@@ -274,12 +274,32 @@ def _keep_file(
             shown_name(text.header, name) for name in text.header if name not in known
         ]
         about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
-        rows = keep(db, text.sql, target, about)
+        rows = _keep(warehouse, text.sql, text.header, about)
     except Unreadable as problem:
         return {"state": "blocked", "reason": str(problem)}
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         return {"state": "blocked", "reason": _csv_problem(str(error))}
     return {"state": "landed", "rows": rows}
+
+
+def _keep(warehouse: Warehouse, select: str, header: tuple[str, ...], about: dict[str, Any]) -> int:
+    """Keep a delivery's rows as Parquet, but none of patients who were purged; gives how many."""
+    clinic_id, feed = about["clinic_id"], about["feed"]
+    rest, purged = without_purged(warehouse, select, header, clinic_id, feed)
+    if purged:
+        about["purged"] = purged
+    target = raw_file(warehouse, clinic_id, feed, about["batch_id"])
+    keep(warehouse.db, rest, target, about)
+    return rows_kept(warehouse.db, target)
+
+
+def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> None:
+    if "purged" in about:
+        note = (
+            f"{about['path']}: {about['purged']:,} rows of patients who were purged are left out; "
+            "see `keel purge --help` if one of them has come back."
+        )
+        add_notes(warehouse, run, [note])
 
 
 def _extract_source(
@@ -295,7 +315,8 @@ def _extract_source(
     return "name" if day else "none"
 
 
-def _rows(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+def rows_kept(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+    """How many rows a raw file has."""
     row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
     assert row is not None
     return int(row[0])
@@ -330,12 +351,24 @@ def _insert(warehouse: Warehouse, *batches: Mapping[str, Any]) -> None:
     """In one INSERT: each takes as long as all together."""
     if not batches:
         return
-    names = list(dict.fromkeys(name for batch in batches for name in batch))
+    names = list(dict.fromkeys(name for batch in batches for name in batch if name != "purged"))
     one = f"({', '.join('?' for _ in names)})"
     warehouse.db.execute(
         f"INSERT INTO ops.batches ({', '.join(names)}) VALUES {', '.join([one] * len(batches))}",
         [batch.get(name) for batch in batches for name in names],
     )
+    lost = {batch["batch_no"]: batch.get("purged", 0) for batch in batches}
+    warehouse.db.execute("DELETE FROM ops.purged_rows WHERE list_contains(?, batch_no)", [[*lost]])
+    for batch_no, purged in lost.items():
+        if purged:
+            note_purged(warehouse, batch_no, purged)
+
+
+def note_purged(warehouse: Warehouse, batch_no: int, purged: int) -> None:
+    """Write down how many rows a delivery has lost since their patients were purged."""
+    warehouse.db.execute("DELETE FROM ops.purged_rows WHERE batch_no = ?", [batch_no])
+    if purged:
+        warehouse.db.execute("INSERT INTO ops.purged_rows VALUES (?, ?)", [batch_no, purged])
 
 
 def _versions(held: Contract) -> dict[str, Any]:
