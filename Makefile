@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SIZES ?= 10000 100000
+# Rivals that `make bench` leaves out, separated by commas.
+SKIP ?=
 
 .PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
 .PHONY: bench-profile lock clean
@@ -57,8 +59,8 @@ docs: env
 	$(BIN)/python -m protocols.reference docs/reference
 
 bench: env
-	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n \
-		&& $(BIN)/python -m tests.bench --sessions $$n || exit 1; done
+	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n --skip "$(SKIP)" \
+		&& $(BIN)/python -m tests.bench --sessions $$n --skip "$(SKIP)" || exit 1; done
 	$(BIN)/python -m tests.bench.page
 
 bench-profile: env
