@@ -107,9 +107,10 @@ def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, st
         there = earlier / name
         if there.exists() and there.samefile(path):
             return known[name.as_posix()]
-    return _sha256(path)
+    return file_hash(path)
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

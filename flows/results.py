@@ -18,9 +18,11 @@ _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
-    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
-    "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
-    "operations_monthly": "*", "credentials_due": "*", "lot_balance": "*",
+    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "* EXCLUDE (patient_id)",
+    "cost_monthly": "*", "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*",
+    "billing_findings": "* EXCLUDE (patient_id)", "operations_monthly": "*",
+    "credentials_due": "*", "lot_balance": "*", "session_events": "*", "session_rules": "*",
+    "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -32,6 +34,7 @@ _OF_PATIENTS = {
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
+    "session_pages": "clinic_id, session_id",
     "patient_exposure": "clinic_id, patient_id, drug",
 }
 # Tables of `marts` whose subjects may be patients, and how they are sorted.
