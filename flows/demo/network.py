@@ -22,7 +22,8 @@ from flows.demo.planting import Planting, Truth
 from flows.demo.plants import plant
 from flows.demo.risks import plant_risks, share_persons
 from flows.demo.site import clinic_rows, hour_rows
-from flows.demo.supply import supply
+from flows.demo.staff_habits import charted, hand_out_more
+from flows.demo.supply import dispense, supply
 
 MARKER = ".keel-demo"
 
@@ -91,10 +92,14 @@ def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) ->
     if neighbour is not None and not clean:
         come_from(care, neighbour)
     treat(care)
+    charted(care)
     employ(care)
     follow(care)
     latest = np.datetime64(LAST_DAY) - NIGHTS - 1
     planting = Planting(care) if clean else plant(care, latest=latest)
+    dispense(care)
+    if not clean:
+        hand_out_more(planting)
     supply(care)
     bill(care)
     if not clean:
