@@ -74,7 +74,7 @@ def write_network(
             continue
         some = share // 40
         restless = (0, 0, 0, 0) if clean else (max(1, some), some, some, some)
-        care = Care(clinic, days, np.random.default_rng([seed, at]), *restless)
+        care = Care(clinic, days, np.random.default_rng([seed, at]), *restless, turn=seed % 3)
         planting = _lived(care, share, neighbour, clean=clean)
         chairs[at] = care.chairs
         rows = _added(rows, deliver(landing, care, planting, file_format))

@@ -1,7 +1,7 @@
 """What members of staff and prescribers do more of than their peers, at three strengths.
 
-Each clinic has its own habits, by its carelessness; one of the strengths is too weak to be told
-from chance in a small network, and is planted all the same.
+Each clinic has its own habits, by its carelessness. The weakest cannot be told from chance in a
+small network, and are planted all the same.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from flows.demo.programs import IV
 from flows.demo.tables import Column, rows_of, size, stacked
 
 RISK = "risk"
-# Times what peers waste, chart late, prescribe by weight; troches instead of eight.
+# By carelessness: times what peers waste, and chart late.
 _WASTE = {1: 1.5, 3: 2.0, 6: 3.0}
 _LATE = {3: 1.5, 0: 2.0, 2: 3.0}
-_DOSE = {1: 1.15, 0: 1.3, 4: 1.45}
-_TROCHES = {3: 9, 6: 11, 2: 14}
+# One prescriber of the network, as there are few: times what peers prescribe by weight, and troches
+# instead of eight, by the network's turn.
+_GENEROUS_AT = 0
+_DOSE = (1.15, 1.3, 1.45)
+_TROCHES = (9, 11, 14)
 _WASTEFUL, _SLOW, _OUTSIDE = (int(NURSES[at]) for at in (1, 2, 0))
 _GENEROUS = int(PRESCRIBERS[-1])
 
@@ -27,9 +30,9 @@ _GENEROUS = int(PRESCRIBERS[-1])
 def prescribe_by_weight(planting: Planting) -> None:
     """One prescriber's infusions are stronger from the second on."""
     care = planting.care
-    strength = _DOSE.get(care.clinic.carelessness)
-    if strength is None:
+    if care.clinic.carelessness != _GENEROUS_AT:
         return
+    strength = _DOSE[care.turn]
     sessions, doses = care.tables["sessions"], care.tables["doses"]
     mine = given(care) & (sessions["prescriber_id"] == _GENEROUS) & (sessions["program"] == IV)
     mine &= (sessions["patient"] >= care.restless) & (sessions["number"] > 0)
@@ -103,11 +106,11 @@ def _give_outside(planting: Planting) -> None:
 def hand_out_more(planting: Planting) -> None:
     """One prescriber's supplies are larger."""
     care = planting.care
-    troches = _TROCHES.get(care.clinic.carelessness)
     dispenses = care.tables["dispenses"]
     hers = np.flatnonzero(dispenses["prescriber_id"] == _GENEROUS)
-    if troches is None or not len(hers):
+    if care.clinic.carelessness != _GENEROUS_AT or not len(hers):
         return
+    troches = _TROCHES[care.turn]
     strength = troches / dispenses["quantity"][hers[0]]
     dispenses["quantity"][hers] = troches
     _person(planting, "prescriber", _GENEROUS, "take-home-above-peers", strength,
