@@ -93,6 +93,7 @@ def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | Non
     )
     with reading_results(warehouse, folder / RESULTS):
         _write_report(warehouse.db, folder / "report")
+        _write_restricted_page(warehouse.db, folder / RESTRICTED)
     write_manifest(warehouse, run, folder, rows, earlier.folder if earlier else None)
 
 
@@ -105,6 +106,12 @@ def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     write_html(db, folder)
     write_xlsx(db, folder.with_suffix(".xlsx"))
     write_pdf(db, folder.with_suffix(".pdf"))
+
+
+def _write_restricted_page(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    from flows.reports.restricted import write_page
+
+    write_page(db, folder)
 
 
 @contextmanager

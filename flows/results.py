@@ -124,6 +124,9 @@ def _published(run: Run) -> dict[str, str]:
         "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
         "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
         "ORDER BY q.batch_no, q.row_number",
+        "ops.column_counts": "SELECT clinic_id, feed, column_name, sum(c.rows)::BIGINT AS rows, "
+        "sum(c.filled)::BIGINT AS filled FROM ops.column_counts c "
+        "JOIN ops.batches b USING (batch_no) GROUP BY ALL ORDER BY ALL",
         "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
         "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
         "ops.verdict_changes": "SELECT * FROM ops.verdict_changes",

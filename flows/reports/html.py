@@ -10,13 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.reports import rates
-from flows.reports.pages import clinics, front, protocols, sessions, worklist
+from flows.reports.pages import (
+    clinics,
+    cost,
+    definitions,
+    front,
+    operations,
+    outcomes,
+    protocols,
+    quality,
+    risk,
+    sessions,
+    trends,
+    worklist,
+)
 from flows.reports.site import Site
 
 if TYPE_CHECKING:
     import duckdb
 
-PAGES = (front, worklist, clinics, protocols, sessions)
+PAGES = (front, worklist, trends, clinics, protocols, sessions, risk, outcomes, cost, operations,
+         quality, definitions)  # fmt: skip
 
 
 def write_html(db: duckdb.DuckDBPyConnection, folder: Path, scope: str = "") -> None:

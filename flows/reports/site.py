@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from flows.reports.links import page_of
 from flows.reports.queries import Row, last_run, rows
-from flows.reports.words import FILTERS
+from flows.reports.templating import environment
 
 if TYPE_CHECKING:
     import duckdb
+    from jinja2 import Environment
 
 # The pages that every page links to, in this order: file and name.
 NAVIGATION = (
@@ -32,7 +32,7 @@ class Site:
     db: duckdb.DuckDBPyConnection
     folder: Path
     scope: str = ""
-    written: list[str] = field(default_factory=list)
+    navigation: Sequence[tuple[str, str]] = NAVIGATION
 
     def write(self, path: str, template: str, **values: Any) -> None:
         """Write one page. `trail` may name the pages above it: (path, name) from the top."""
@@ -40,10 +40,9 @@ class Site:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = self._environment.get_template(template).render(
             root="../" * path.count("/"), path=path, run=self.run, scope=self.scope,
-            navigation=NAVIGATION, **{"trail": (), **values},
+            navigation=self.navigation, **{"trail": (), **values},
         )  # fmt: skip
         target.write_text(text, encoding="utf-8")
-        self.written.append(path)
 
     @cached_property
     def run(self) -> Row:
@@ -82,13 +81,3 @@ class Site:
             "has_page": lambda clinic, session: (clinic, session) in self.sessions,
         }
         return made
-
-
-def environment() -> Environment:
-    """Where the templates of all reports live: what they are given is text, never markup."""
-    made = Environment(
-        loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    made.filters |= FILTERS
-    return made

@@ -3,35 +3,36 @@ single measures of operations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from flows.reports.charts import Chart, control_chart, drawn, nothing
-from flows.reports.queries import Row, rows
+from flows.reports.queries import Row, grouped, rows
 from flows.reports.words import SIGNALS, day, number, percent
 from flows.spc import FIRM_POINTS, LEAST_POINTS, Series, p_chart, xmr_chart
 
 if TYPE_CHECKING:
     import duckdb
 
-# Weeks show a change soonest; with a longer history months are clearer.
-_WEEKS, MOST_PERIODS = 104, 52
+# Weeks show a change soonest; with a longer history, or few in a week, months are clearer.
+_WEEKS, MOST_PERIODS, _LEAST_TRIALS = 104, 52, 10
+Period = Literal["week", "month"]
 KEY = (
     "Plain line: mean. Dashed: limits of chance. Dotted: target. A triangle is a change for the "
     "better, a square one for the worse, a diamond a change that is neither."
 )
 
 
-def _whole(period: str) -> str:
-    """Whether a period, by the column `period`, was over at this run: one that goes on has verdicts
-    to come, and those that come late are the misses."""
-    ended = f"(SELECT date_trunc('{period}', as_of) FROM ops.runs ORDER BY seq DESC LIMIT 1)"
-    return f"period < {ended}::DATE"
+def whole(period: str, column: str) -> str:
+    """Whether a day's period was over at this run: one that goes on has verdicts to come, and those
+    that come late are the misses."""
+    ended = f"(SELECT date_trunc('{period}', as_of)::DATE FROM ops.runs ORDER BY seq DESC LIMIT 1)"
+    return f"{column} < {ended}"
 
 
-def period_of(db: duckdb.DuckDBPyConnection) -> Literal["week", "month"]:
-    """What a point is: a week, with up to two years of sessions; else a month."""
+def period_of(db: duckdb.DuckDBPyConnection) -> Period:
+    """What a point is at best: a week, with up to two years of sessions; else a month."""
     (span,) = rows(db, "SELECT min(local_date) AS first, max(local_date) AS last FROM session_days")
     if span["first"] is None:
         return "week"
@@ -40,18 +41,13 @@ def period_of(db: duckdb.DuckDBPyConnection) -> Literal["week", "month"]:
 
 def sessions_chart(db: duckdb.DuckDBPyConnection, clinic_id: str | None = None) -> Chart:
     """Compliant sessions among those decided, over time, of all clinics or of one."""
-    period = period_of(db)
-    found = rows(
+    found, period = _full_enough(
         db,
-        f"SELECT date_trunc('{period}', local_date)::DATE AS period, "
         "coalesce(sum(sessions) FILTER (status = 'compliant'), 0)::BIGINT AS hits, "
         "coalesce(sum(sessions) FILTER (status IN ('compliant', 'non_compliant')), 0)::BIGINT "
-        "AS trials "
-        "FROM session_days WHERE $1 IS NULL OR clinic_id = $1 GROUP BY ALL "
-        f"HAVING trials > 0 AND {_whole(period)} "
-        f"ORDER BY period DESC LIMIT {MOST_PERIODS}",
+        "AS trials FROM session_days WHERE ($1 IS NULL OR clinic_id = $1)",
         clinic_id,
-    )[::-1]
+    )
     name = "Compliant sessions" if clinic_id is not None else "Compliant sessions, all clinics"
     return share_chart(found, name, f"{name}, by {period}", period)
 
@@ -60,18 +56,37 @@ def protocol_chart(
     db: duckdb.DuckDBPyConnection, protocol: str, title: str, target: float | None = None
 ) -> Chart:
     """Compliant subjects of one protocol; the limits begin anew with each version of it."""
-    period = period_of(db)
-    found = rows(
+    found, period = _full_enough(
         db,
-        f"SELECT date_trunc('{period}', local_date)::DATE AS period, "
         "count(*) FILTER (status IN ('compliant', 'minor_misses')) AS hits, "
         "count(*) FILTER (status IN ('compliant', 'minor_misses', 'non_compliant')) AS trials, "
         "max_by(protocol_version, local_date) AS version FROM marts.subject_adherence "
-        f"WHERE protocol = $1 GROUP BY ALL HAVING trials > 0 AND {_whole(period)} "
-        f"ORDER BY period DESC LIMIT {MOST_PERIODS}",
+        "WHERE protocol = $1",
         protocol,
+    )
+    return share_chart(found, title, f"Compliant, by {period}", period, target)
+
+
+def _full_enough(
+    db: duckdb.DuckDBPyConnection, counts: str, value: object
+) -> tuple[list[Row], Period]:
+    """Whole periods with something decided, oldest first: months where weeks hold too little."""
+    period = period_of(db)
+    found = _periods(db, counts, value, period)
+    if period == "week" and sum(row["trials"] for row in found) < _LEAST_TRIALS * len(found):
+        period = "month"
+        found = _periods(db, counts, value, period)
+    return found, period
+
+
+def _periods(db: duckdb.DuckDBPyConnection, counts: str, value: object, period: str) -> list[Row]:
+    return rows(
+        db,
+        f"SELECT date_trunc('{period}', local_date)::DATE AS period, {counts} "
+        f"AND {whole(period, 'local_date')} GROUP BY 1 HAVING trials > 0 "
+        f"ORDER BY 1 DESC LIMIT {MOST_PERIODS}",
+        value,
     )[::-1]
-    return share_chart(found, title, f"{title}, by {period}", period, target)
 
 
 def rule_months(db: duckdb.DuckDBPyConnection) -> list[Row]:
@@ -81,8 +96,7 @@ def rule_months(db: duckdb.DuckDBPyConnection) -> list[Row]:
         "SELECT protocol, rule_id, month AS period, sum(met)::BIGINT AS hits, "
         "sum(met + not_met)::BIGINT AS trials, "
         "max_by(protocol_version, met + not_met) AS version FROM marts.rule_monthly "
-        f"GROUP BY ALL HAVING trials > 0 AND {_whole('month')} "
-        "ORDER BY protocol, rule_id, period",
+        f"WHERE {whole('month', 'month')} GROUP BY 1, 2, 3 HAVING trials > 0 ORDER BY 1, 2, 3",
     )
 
 
@@ -92,10 +106,7 @@ def share_chart(
     """A p chart of rows with period, hits and trials, and maybe the protocol's version."""
     if len(found) < 2:
         return nothing(title, "Too little for a chart over time yet: it needs two periods.")
-    series = p_chart(
-        [row["hits"] for row in found], [row["trials"] for row in found],
-        rebase=_rebase(found), target=target,
-    )  # fmt: skip
+    series = p_chart(*_counts(found), rebase=_rebase(found), target=target)
     lines = [
         (day(row["period"]), f"{row['hits']} of {row['trials']}", percent(point.value),
          percent(point.low), percent(point.high), _told(point.signals))
@@ -103,6 +114,35 @@ def share_chart(
     ]  # fmt: skip
     heads = (f"{period.capitalize()} from", "Met", "Share", "Lower limit", "Upper limit", "Signal")
     return _chart(found, series, title, caption, (heads, lines), target, "share", ".0%", better=1)
+
+
+def series_of(found: list[Row], target: float | None) -> Series | None:
+    """The same without the picture; None with less than two periods."""
+    if len(found) < 2:
+        return None
+    return p_chart(*_counts(found), rebase=_rebase(found), target=target)
+
+
+def clinic_signals(db: duckdb.DuckDBPyConnection, clinics: Iterable[str]) -> list[Row]:
+    """Each clinic's latest whole period and what its series says, in the order of `clinics`."""
+    period = period_of(db)
+    found = grouped(
+        rows(
+            db,
+            f"SELECT clinic_id, date_trunc('{period}', local_date)::DATE AS period, "
+            "coalesce(sum(sessions) FILTER (status = 'compliant'), 0)::BIGINT AS hits, "
+            "coalesce(sum(sessions) FILTER (status IN ('compliant', 'non_compliant')), 0)::BIGINT "
+            f"AS trials FROM session_days WHERE {whole(period, 'local_date')} GROUP BY 1, 2 "
+            "HAVING trials > 0 ORDER BY 1, 2",
+        ),
+        "clinic_id",
+    )
+    listed = []
+    for clinic_id in clinics:
+        series = series_of(found[(clinic_id,)][-MOST_PERIODS:], None)
+        if series is not None:
+            listed.append({"clinic_id": clinic_id, "series": series, "last": series.points[-1]})
+    return listed
 
 
 def measure_chart(
@@ -145,9 +185,15 @@ def _chart(
              "state": _state(point.value, point.mean, bool(point.signals), better)}
         )  # fmt: skip
     rebased = [_noon(found[at]["period"] - timedelta(days=3)) for at in series.rebased]
-    picture = control_chart(points, rebased, axis, form)
+    days = [row["period"].day for row in found]
+    dates = "%b %Y" if set(days) == {1} else "%-d %b"
+    picture = control_chart(points, rebased, axis, (form, dates))
     svg = drawn(picture, f"{title}. {says}")
     return Chart(title, caption, says, table[0], table[1], svg)
+
+
+def _counts(found: list[Row]) -> tuple[list[int], list[int]]:
+    return [row["hits"] for row in found], [row["trials"] for row in found]
 
 
 def _noon(at: date) -> str:

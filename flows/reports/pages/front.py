@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.reports import trends
 from flows.reports.changes import last_month, last_night
 from flows.reports.deliveries import delivery_troubles
+from flows.reports.figures import age_names, critical_by_age, critical_of_clinics
 from flows.reports.queries import Row, overview, protocols, rows
 from flows.reports.rates import rate, sessions_rate
 from flows.reports.verdicts import ORDER, network_answer, targeted, verdict
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from flows.reports.site import Site
 
 MOST = {"clinics": 40, "worklist": 12, "places": 5, "troubles": 8}
-AGES = (("today", 1), ("2 to 7 days", 7), ("8 to 30 days", 30), ("31 to 90 days", 90),
-        ("over 90 days", None))  # fmt: skip
 
 
 def write(site: Site) -> None:
@@ -45,7 +44,7 @@ def write(site: Site) -> None:
         night=last_night(site.db),
         month=last_month(site.db),
         ages=critical_ages(site),
-        age_names=[name for name, _ in AGES],
+        age_names=age_names(),
         troubles=delivery_troubles(site, MOST["troubles"]),
         protocols=protocols(site.db),
         audit=audit_head(site),
@@ -122,25 +121,13 @@ def worklist(site: Site, most: int) -> list[Row]:
 
 
 def critical_ages(site: Site) -> list[Row]:
-    """Critical breaches that nobody waived, by clinic and by the age of what was done."""
-    ends = [days for _, days in AGES if days is not None]
-    at = site.run["as_of"].isoformat()
-    age = f"greatest(date_diff('day', started_at, TIMESTAMPTZ '{at}') + 1, 1)"
-    group = " ".join(f"WHEN {age} <= {days} THEN {place}" for place, days in enumerate(ends))
-    found = rows(
-        site.db,
-        f"SELECT clinic_id, CASE {group} ELSE {len(ends)} END AS age, count(*) AS breaches "
-        "FROM marts.findings WHERE status = 'not_met' AND severity = 'critical' AND NOT waived "
-        "GROUP BY ALL",
-    )
-    counts: dict[str, list[int]] = defaultdict(lambda: [0] * len(AGES))
-    for row in found:
-        counts[row["clinic_id"]][row["age"]] = row["breaches"]
-    network = [sum(column) for column in zip(*counts.values(), strict=True)] or [0] * len(AGES)
+    """Critical breaches that nobody waived, by the age of what was done: all clinics together, then
+    each; of many those with the newest."""
+    counts = critical_of_clinics(site.db)
     newest = sorted(counts, key=lambda clinic_id: counts[clinic_id], reverse=True)
     shown = set(newest[: MOST["clinics"]])
     return [
-        {"clinic_id": None, "counts": network},
+        {"clinic_id": None, "counts": [count for _, count in critical_by_age(site.db)]},
         *({"clinic_id": c, "counts": counts[c]} for c in site.clinics if c in shown),
     ]
 
