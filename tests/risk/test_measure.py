@@ -1,4 +1,4 @@
-"""What is planted is found, on networks that nobody has looked at while the signals were written."""
+"""What is planted is found, on networks that nobody looked at while the signals were written."""
 
 from __future__ import annotations
 
