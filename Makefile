@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SIZES ?= 10000 100000
 
-.PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
+.PHONY: env demo test test-long oracle orders risk mutants faults lint smoke wheel docs bench bench-rules
 .PHONY: bench-profile lock clean
 .DELETE_ON_ERROR:
 
@@ -28,6 +28,9 @@ test-long: env
 
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
+
+risk: env
+	$(BIN)/python -m pytest tests/risk -m long -p no:randomly --log-cli-level=INFO
 
 mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
