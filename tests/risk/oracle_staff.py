@@ -189,7 +189,7 @@ def peers(trials: list[Trial], signals: Signals, name: str) -> Flags:
         counts = {k: c for k, c in counts.items() if c[1] >= asked["trials_least"]}
         if len(counts) < asked["peers_least"]:
             continue
-        target = sum(c[0] for c in counts.values()) / sum(c[1] for c in counts.values())
+        target = middle(list(counts.values()))
         factor = dispersion(list(counts.values()), target)
         for key, (events, of) in counts.items():
             least = max(above(of, target, factor, asked["tail"]), asked["events_least"]) / of
@@ -200,12 +200,24 @@ def peers(trials: list[Trial], signals: Signals, name: str) -> Flags:
     return {(clinic, who, name): (share, rows) for (clinic, who), (_, share, rows) in best.items()}
 
 
+def middle(counts: list[tuple[int, int]]) -> float:
+    """The share of all but the outermost tenth at each end."""
+    shares = sorted(events / of for events, of in counts)
+    out = outermost(len(counts))
+    inside = [(e, n) for e, n in counts if shares[out] <= e / n <= shares[-1 - out]]
+    return sum(e for e, _ in inside) / sum(n for _, n in inside)
+
+
+def outermost(count: int) -> int:
+    return min(ceil(count / 10), (count - 1) // 2)
+
+
 def dispersion(counts: list[tuple[int, int]], target: float) -> float:
     """Mean square of z-scores, the outermost tenth at each end pulled in; 1 unless well above."""
     if not 0 < target < 1:
         return 1.0
     z = sorted((e / n - target) / sqrt(target * (1 - target) / n) for e, n in counts)
-    out = min(ceil(len(z) / 10), (len(z) - 1) // 2)
+    out = outermost(len(z))
     square = fmean(min(max(each, z[out]), z[-1 - out]) ** 2 for each in z)
     return square if square > 1 + 2 * sqrt(2 / len(z)) else 1.0
 

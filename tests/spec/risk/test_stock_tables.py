@@ -76,7 +76,7 @@ def test_peers(line: dict[str, str]) -> None:
     assert least == (None if line["flagged from"] == "-" else int(line["flagged from"]))
     assert flagged == (line["flagged"] == "yes")
     if mine:
-        target = sum(e for e, _ in counts) / sum(n for _, n in counts)
+        target = oracle_staff.middle(counts)
         factor = oracle_staff.dispersion(counts, target)
         assert factor == pytest.approx(float(line["factor"]), abs=0.005)
         above = oracle_staff.above(of, target, factor, signal.parameters["tail"])
