@@ -93,6 +93,8 @@ def _stay_away(planting: Planting, patient: int) -> None:
         since = np.datetime64(at, "m") - contacts["scheduled_at"]
         review = (contacts["patient_id"] == patient + 1) & (contacts["kind"] == "review")
         review &= (since > np.timedelta64(0, "m")) & (since < np.timedelta64(3 * 1440, "m"))
+        if not review.any():
+            return
         contacts["status"][review] = "no_show"
         for column in ("started_at", "ended_at"):
             contacts[column][review] = np.datetime64("NaT")
