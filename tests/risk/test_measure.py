@@ -11,7 +11,7 @@ import pytest
 from protocols.risk import risk
 from tests.risk.measure import measure, page
 
-SEEDS = tuple(map(int, os.environ.get("KEEL_TEST_SEEDS", "4101 4202 4303 4404 4505").split()))
+SEEDS = tuple(map(int, os.environ.get("KEEL_TEST_SEEDS", "5101 5202 5303 5404 5505").split()))
 WRITTEN = Path(__file__).parents[2] / "docs" / "bench" / "risk.txt"
 CLEAN_MOST = 0.02
 
