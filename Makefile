@@ -7,7 +7,7 @@ SIZES ?= 10000 100000
 # Rivals that `make bench` leaves out, separated by commas.
 SKIP ?=
 
-.PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
+.PHONY: env demo test test-long oracle orders risk mutants faults lint smoke wheel docs bench bench-rules
 .PHONY: bench-profile lock clean
 .DELETE_ON_ERROR:
 
@@ -30,6 +30,9 @@ test-long: env
 
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
+
+risk: env
+	$(BIN)/python -m pytest tests/risk -m long -p no:randomly --log-cli-level=INFO
 
 mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
