@@ -6,6 +6,7 @@ import atexit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
             return next(self._rows, None)
 
         def fetchmany(self, size: int = 1) -> list[Any]:
-            return [row for _, row in zip(range(size), self._rows, strict=False)]
+            return list(islice(self._rows, size))
 
         def fetchall(self) -> list[Any]:
             return list(self._rows)
@@ -74,9 +75,13 @@ def lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     try:
         yield {"creator": lend, "poolclass": StaticPool}
     finally:
-        for loan in loans:
-            vars(loan).update(dict.fromkeys(vars(loan)))
+        _empty(loans)
         owned.clear()
+
+
+def _empty(loans: list[Any]) -> None:
+    for loan in loans:
+        vars(loan).update(dict.fromkeys(vars(loan)))
 
 
 class _Catalogue(dict[tuple[str, str], _Answer]):
