@@ -68,7 +68,8 @@ def _count_flags(
         if row["kind"] == "risk"
     }
     for clinic, signal, subject, strength in planted:
-        name = f"{signal}, {strength}" if strength in BY_SCORE else signal
+        apart = strength in BY_SCORE or not risk().by_id[signal].exact
+        name = f"{signal}, {strength}" if apart else signal
         counts.planted[name] += 1
         counts.found[name] += any(subject in held for held in by_signal[clinic, signal])
     for (clinic, signal), flags in by_signal.items():
@@ -122,7 +123,8 @@ def page(counts: Counts, seeds: Iterable[int]) -> str:
         f"{'flagged':>9}{'true':>6}{'precision':>11}",
     ]
     for signal in risk().signals:
-        for name in (signal.id, *(f"{signal.id}, {how}" for how in BY_SCORE)):
+        apart = [name for name in counts.planted if name.startswith(f"{signal.id}, ")]
+        for name in (signal.id, *sorted(apart)):
             if name == signal.id or counts.planted[name]:
                 exact = "yes" if signal.exact and name == signal.id else "no"
                 lines.append(_line(counts, name, exact))
