@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from threading import Thread
 from typing import Annotated
 
 import typer
 
 from flows import __version__
+from flows.commands.alive import alive
+from flows.commands.audit import audit
+from flows.commands.backfill import backfill
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -18,7 +22,12 @@ from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
 from flows.commands.purge import purge
+from flows.commands.report import report
+from flows.commands.risk import risk
+from flows.commands.schedule import schedule
 from flows.commands.whois import whois
+
+FAREWELL_SECONDS = 15
 
 app = typer.Typer(
     name="keel",
@@ -28,8 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, purge, doctor):
+for command in (
+    nightly, demo, report, check, history, risk, backfill, purge, whois, doctor, alive, schedule,
+):  # fmt: skip
     app.command()(command)
+app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")
 
@@ -53,14 +65,17 @@ def main() -> None:
     """The console script.
 
     DuckDB's binding writes pages about leaked instances to stderr while the interpreter is taken
-    down, so the process ends before that, after everything has been closed and flushed.
+    down, so the process ends before that, after everything has been closed and flushed. What wants
+    to say farewell to a server that is gone is not waited for.
     """
     code = 1
     try:
         app()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    atexit._run_exitfuncs()
+    farewells = Thread(target=atexit._run_exitfuncs, daemon=True)
+    farewells.start()
+    farewells.join(FAREWELL_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

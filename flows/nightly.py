@@ -1,55 +1,39 @@
-"""The nightly: the whole story, as a Prefect flow or plainly.
-
-A `Step` is how one part of the story is run: `plainly` calls it, `flows.tasks.as_task` makes it a
-Prefect task.
-"""
+"""The nightly as a run of Prefect. `flows.story` is the story, `flows.deployed` the deployment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-
 from prefect import flow
+from prefect.context import FlowRunContext
 
-from flows.night import Night, Summary, open_night
-from flows.settings import load_settings
-from flows.tasks import Step, StepFailed, as_task, show_artifact
+from flows.artifacts import show_artifacts
+from flows.flow_runs import end_dead_runs
+from flows.night import Night, Summary
+from flows.story import Step, tell
+from flows.supervisor import supervised
+from flows.tasks import StepFailed, as_task
 
-
-def tell(night: Night, step: Step) -> Summary:
-    """Everything new under the landing folder becomes facts, verdicts and a published report."""
-    step("land", night.land, retries=2)
-    for feed in night.feeds:
-        step(f"load {feed}", partial(night.load, feed))
-    step("judge", night.judge)
-    step("publish", night.publish, retries=1)
-    return night.summary()
-
-
-def plainly(name: str, part: Callable[[], None], *, retries: int = 0) -> None:
-    """Run a step here and now; what fails is told to the caller, who runs the night again."""
-    part()
-
-
-@flow(name="keel-nightly", persist_result=False)
-def nightly(config: str | None = None) -> None:
-    """The flow that a deployment runs: settings from a file, a warehouse of its own."""
-    with open_night(load_settings(Path(config) if config else None, {})) as night:
-        show_artifact(tell(night, as_task(night)))
+FLOW = "keel-nightly"
 
 
 def run_as_flow(night: Night) -> Summary:
-    """The flow around a night that is already open (`keel nightly` takes the lock first)."""
+    """The night as a run of Prefect's: the deployment's, where one is running, else its own. It
+    ends also when Prefect's server does not answer.
 
-    @flow(name="keel-nightly", persist_result=False)
-    def keel_nightly() -> None:
-        show_artifact(tell(night, as_task(night)))
+    Raises what a step raised, outside of what Prefect writes down.
+    """
+    is_deployed = FlowRunContext.get() is not None
 
-    try:
-        keel_nightly()
-    except StepFailed:
-        if night.failure is None:
-            raise
-        raise night.failure from None
-    return night.summary()
+    def flow_of(step: Step) -> None:
+        def told() -> None:
+            end_dead_runs(night.warehouse)
+            show_artifacts(tell(night, step))
+
+        run = told if is_deployed else flow(name=FLOW, persist_result=False)(told)
+        try:
+            run()
+        except StepFailed:
+            if night.failure is None:
+                raise
+            raise night.failure from None
+
+    return supervised(night, as_task(night), flow_of)

@@ -13,10 +13,10 @@ from pathlib import Path
 from checks.contract import contract
 from flows.errors import UsageError
 from flows.landing import Delivery, LeftAside, feed_named, is_clinic_name
+from flows.lock import LOCK
 from flows.publish import RESULTS
 from flows.raw import NETWORK
 from flows.settings import Settings
-from flows.warehouse import LOCK
 
 ASSUMED = "assumed clinic"
 

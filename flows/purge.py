@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from checks.contract import contracts
+from flows.alive import CURRENT
 from flows.audit import enter
 from flows.deliveries import note_purged, rows_kept
 from flows.errors import UsageError
 from flows.night import Night
 from flows.pseudonyms import pseudonym_of
-from flows.publish import CURRENT
 from flows.raw import KEPT_ROW, keep, raw_columns, row_number, told
 from flows.retention import GONE, cutoff, find_gone, of_people, theirs
 from flows.runs import RUN_ID

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract
+from flows.aside import sync
 from flows.sources import identifier, quoted
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def write_parquet(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
             f"PARQUET_VERSION v2{more})"
         )
-        _flush(temporary)
+        sync(temporary)
         temporary.replace(target)
-        _flush(target.parent)
+        sync(target.parent)
     finally:
         os.umask(previous)
         temporary.unlink(missing_ok=True)
@@ -124,11 +125,3 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
         f"JOIN {batches} p ON p.file = r.filename "
         f"LEFT JOIN facts.clinics z ON z.clinic_id = {mine}"
     )
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

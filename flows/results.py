@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,13 +12,17 @@ from flows.runs import Run
 from flows.sources import quoted
 from flows.warehouse import Warehouse
 
+# Staff and prescribers are shown in `restricted/` alone.
+_SHOWN = "'patient', 'lot', 'clinic'"
 _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
-    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
-    "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
-    "operations_monthly": "*", "credentials_due": "*",
+    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "* EXCLUDE (patient_id)",
+    "cost_monthly": "*", "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*",
+    "billing_findings": "* EXCLUDE (patient_id)", "operations_monthly": "*",
+    "credentials_due": "*", "lot_balance": "*", "session_events": "*", "session_rules": "*",
+    "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -30,20 +34,35 @@ _OF_PATIENTS = {
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
+    "session_pages": "clinic_id, session_id",
+    "patient_exposure": "clinic_id, patient_id, drug",
+}
+# Tables of `marts` whose subjects may be patients, and how they are sorted.
+_OF_SUBJECTS = {
+    "risk_flags": "clinic_id, subject_kind, subject_id, signal",
+    "risk_scores": "score DESC, clinic_id, subject_kind, subject_id",
+    "risk_observations": "clinic_id, subject_kind, subject_id, signal",
 }
 
 
 def write_results(warehouse: Warehouse, run: Run, path: Path) -> dict[str, int]:
     """Write the read-only tables; gives how many rows each has."""
+    return write_tables(warehouse, path, _published(run))
+
+
+def write_tables(warehouse: Warehouse, path: Path, selects: Mapping[str, str]) -> dict[str, int]:
+    """Write a database of tables (`schema.table` to the SELECT that fills it); gives how many rows
+    each has.
+    """
     db = warehouse.db
     db.execute(f"ATTACH {quoted(str(path))} AS results")
     try:
         with warehouse.transaction():
-            for schema in ("marts", "ops"):
+            for schema in sorted({table.partition(".")[0] for table in selects}):
                 db.execute(f"CREATE SCHEMA results.{schema}")
-            for table, select in _published(run).items():
+            for table, select in selects.items():
                 db.execute(f"CREATE TABLE results.{table} AS {select}")
-        counts = {table: _count(db, f"results.{table}") for table in _published(run)}
+        counts = {table: _count(db, f"results.{table}") for table in selects}
     except BaseException:
         with suppress(duckdb.Error):  # the first failure is the one to tell
             db.execute("DETACH results")
@@ -68,6 +87,13 @@ def _published(run: Run) -> dict[str, str]:
         f"FROM marts.{table} {_KNOWN} ORDER BY {order}"
         for table, order in _OF_PATIENTS.items()
     }
+    of_subjects = {
+        f"marts.{table}": "SELECT t.* REPLACE (coalesce(p.pseudonym, t.subject_id) AS subject_id) "
+        f"FROM marts.{table} t LEFT JOIN ops.pseudonyms p ON t.subject_kind = 'patient' "
+        "AND p.clinic_id = t.clinic_id AND p.patient_id = t.subject_id "
+        f"WHERE t.subject_kind IN ({_SHOWN}) ORDER BY {order}"
+        for table, order in _OF_SUBJECTS.items()
+    }
     return {
         "marts.findings": "SELECT * EXCLUDE (pseudonym) REPLACE (pseudonym AS patient_id) "
         f"FROM marts.findings {_KNOWN} ORDER BY clinic_id, started_at, subject_id, rule_id",
@@ -82,6 +108,7 @@ def _published(run: Run) -> dict[str, str]:
         "ORDER BY f.due_at, clinic_id, subject_id, rule_id",
         **plain,
         **of_patients,
+        **of_subjects,
         "marts.clinics": "SELECT clinic_id, name, time_zone, state, chairs FROM facts.clinics "
         "ORDER BY ALL",
         "ops.runs": f"SELECT * REPLACE (CASE WHEN run_id = {quoted(run.run_id)} "
@@ -97,6 +124,9 @@ def _published(run: Run) -> dict[str, str]:
         "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
         "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
         "ORDER BY q.batch_no, q.row_number",
+        "ops.column_counts": "SELECT clinic_id, feed, column_name, sum(c.rows)::BIGINT AS rows, "
+        "sum(c.filled)::BIGINT AS filled FROM ops.column_counts c "
+        "JOIN ops.batches b USING (batch_no) GROUP BY ALL ORDER BY ALL",
         "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
         "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
         "ops.verdict_changes": "SELECT * FROM ops.verdict_changes",

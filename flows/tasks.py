@@ -7,19 +7,13 @@ step's name, and an exception that might quote a cell is replaced at the task's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.night import Night, Summary
-
-
-class Step(Protocol):
-    """How one part of the night is run; `retries` where trying again can help."""
-
-    def __call__(self, name: str, part: Callable[[], None], *, retries: int = 0) -> None: ...
+from flows.night import Night
+from flows.story import Step
 
 
 class StepFailed(Exception):
@@ -51,10 +45,3 @@ def as_task(night: Night) -> Step:
         run()
 
     return step
-
-
-def show_artifact(summary: Summary) -> None:
-    """The run's summary beside the flow run, without patient data."""
-    create_markdown_artifact(
-        markdown=summary.markdown(), key="keel-nightly", description="What the night brought"
-    )

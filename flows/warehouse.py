@@ -7,12 +7,10 @@ data contracts.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -21,9 +19,9 @@ import duckdb
 
 from checks.contract import Contract, contracts
 from flows.errors import DiskError, KeelError, UsageError, WarehouseBusy
+from flows.lock import Lock, locked, not_writable
 
 DATABASE = "keel.duckdb"
-LOCK = "keel.lock"
 _TYPES = {
     "text": "VARCHAR", "time": "VARCHAR", "int": "BIGINT", "number": "DOUBLE",
     "decimal": "DECIMAL(18,6)", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
@@ -33,7 +31,6 @@ _ORIGIN = {
     "_extracted_at": "TIMESTAMPTZ", "_seen_at": "TIMESTAMPTZ", "_content": "UBIGINT",
 }  # fmt: skip
 _DAMAGE = ("not a valid duckdb", "corrupt", "checksum", "wal file", "serializ", "invalid magic")
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,8 @@ class Warehouse:
 
 
 @contextmanager
-def open_warehouse(folder: Path) -> Iterator[Warehouse]:
-    """Lock the folder and open its database, making both when they are not there.
+def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse]:
+    """Lock the folder, unless the caller did, and open its database; both are made if need be.
 
     What raw holds and the database lost is adopted again; a damaged database is set aside.
 
@@ -86,7 +83,7 @@ def open_warehouse(folder: Path) -> Iterator[Warehouse]:
     """
     from flows.recovery import recover
 
-    with _locked(folder):
+    with locked(folder) if lock is None else nullcontext():
         notes: list[str] = []
         warehouse = Warehouse(folder, _connect(folder, notes), notes)
         try:
@@ -112,7 +109,7 @@ def read_warehouse(folder: Path) -> Iterator[Warehouse]:
             f"{folder}: no warehouse is there; name it with --warehouse, or run "
             "`keel nightly` first."
         )
-    with _locked(folder):
+    with locked(folder):
         try:
             db = duckdb.connect(str(path), read_only=True, config=_config(path))
         except duckdb.Error as error:
@@ -143,22 +140,12 @@ def no_warehouse() -> Iterator[Warehouse]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WarehouseBusy(
-                f"{folder}: another run holds the warehouse; wait for it to end, run again."
-            ) from None
-        yield
-    finally:
-        os.close(handle)
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that never writes to the disk, for what must stay nowhere."""
+    config = _config(Path()) | {"temp_directory": ""}
+    with duckdb.connect(":memory:", config=config) as db:
+        _set_up(db)
+        yield db
 
 
 def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
@@ -168,7 +155,7 @@ def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
         (folder / "tmp").mkdir(exist_ok=True)
         db = _opened(path, notes)
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
     finally:
         os.umask(previous)
     _set_up(db)
@@ -265,14 +252,6 @@ def create_facts(db: duckdb.DuckDBPyConnection, contract: Contract, *, anew: boo
     db.execute(f"{made} facts.{contract.feed} ({columns})")
     past = f"{columns}, _withdrawn BOOLEAN, _absent BOOLEAN"
     db.execute(f"{made} facts.{contract.feed}_history ({past})")
-
-
-def _not_writable(folder: Path, error: OSError) -> KeelError:
-    if error.errno in _DISK:
-        return DiskError(
-            f"{folder}: {error.strerror}; free the disk or mend its rights, run again."
-        )
-    return KeelError(f"{folder}: {error.strerror}; name another folder with --warehouse.")
 
 
 def _disk_error(folder: Path, error: duckdb.IOException) -> KeelError:

@@ -1,83 +1,156 @@
-"""kill -9 at random moments, then the night again: the marts of an undisturbed run."""
+"""kill -9 at random moments, then the night again: the marts of an undisturbed run.
+
+Half of the nights that are killed are a warehouse's first, half its second. `make faults` kills two
+hundred, and keeps a line on each in docs/bench/kills.txt.
+"""
 
 from __future__ import annotations
 
-import logging
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.networks import command, keel, marts, nightly, small_network
+from checks.contract import contracts
+from flows.demo import write_network
+from flows.recovery import adds_up
+from flows.warehouse import open_warehouse
+from tests.bench.child import ROOT
+from tests.faults.marts import mart_hashes
+from tests.faults.plain_night import plain_night
 
 STAGES = ("land", "load", "judge", "publish")
-KILLS_PER_STAGE = 5
+KILLS_PER_STAGE = 50
+LEAST_PER_STAGE = 10
 SEED = 20261123
-LOG = logging.getLogger(__name__)
+FIRST_DAYS = 3
+LOG = ROOT / "docs" / "bench" / "kills.txt"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A network; a warehouse to which all of it comes at once, and one that knows the first days;
+    what the marts are in the end, and how long each stage of either night took."""
+
+    folder: Path
+    as_of: str
+    marts: dict[str, str]
+    seconds: dict[str, dict[str, float]]
+
+    def begun(self, folder: Path, night: str) -> None:
+        """Put a copy there, to which the first or the second night is still to come."""
+        kept = self.folder / night
+        shutil.copytree(kept, folder, symlinks=True, copy_function=shutil.copy2)
+        shutil.copytree(self.folder / "landing", folder / "landing", copy_function=shutil.copy2,
+                        dirs_exist_ok=True)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[str, float]]:
-    """A network, the instant, its marts' folder, and how long each stage took."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    as_of = small_network(folder)
-    seconds = _stage_seconds(folder, as_of)
-    return folder, as_of, seconds
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    folder = tmp_path_factory.mktemp("reference")
+    written = write_network(folder, clinics=2, patients=6, days=16, seed=7)
+    as_of = written.as_of.isoformat()
+    (folder / "first" / "warehouse").mkdir(parents=True, mode=0o700)
+    seconds = {"first": plain_night(folder, as_of).seconds}
+    shutil.copy2(folder / "warehouse" / "pseudonym.key", folder / "first" / "warehouse")
+    shutil.copytree(folder / "first", folder / "second")
+    for path in _of_the_first_days(folder / "landing"):
+        target = folder / "second" / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    plain_night(folder / "second", as_of)
+    whole = Reference(folder, as_of, mart_hashes(folder), seconds)
+    trial = folder / "trial"
+    whole.begun(trial, "second")
+    seconds["second"] = plain_night(trial, as_of).seconds
+    assert mart_hashes(trial) == whole.marts
+    return whole
 
 
-def _stage_seconds(folder: Path, as_of: str) -> dict[str, float]:
-    import json
-
-    done = keel(*nightly(folder, as_of, "--json"))
-    assert done.returncode == 0, done.stderr
-    seconds = json.loads(done.stdout)["seconds"]
-    return {stage: float(seconds[stage]) for stage in STAGES}
+def _of_the_first_days(landing: Path) -> list[Path]:
+    days = sorted({path.stem[-10:] for path in landing.rglob("*.csv")})[:FIRST_DAYS]
+    return [path for path in landing.rglob("*.csv") if path.stem[-10:] in days]
 
 
-@pytest.mark.parametrize(
-    ("stage", "kills"),
-    [
-        *((stage, 1) for stage in STAGES),
-        *(pytest.param(stage, KILLS_PER_STAGE, marks=pytest.mark.long) for stage in STAGES),
-    ],
-)
+@pytest.mark.parametrize("stage", STAGES)
 def test_killed_at_any_moment_and_run_again(
-    stage: str,
-    kills: int,
-    undisturbed: tuple[Path, str, dict[str, float]],
-    tmp_path: Path,
+    stage: str, reference: Reference, tmp_path: Path
 ) -> None:
-    reference, as_of, seconds = undisturbed
-    expected = marts(reference)
-    chance = random.Random(f"{SEED}-{stage}-{kills}")
-    for attempt in range(kills):
-        folder = tmp_path / f"{attempt}"
-        folder.mkdir()
-        shutil.copytree(reference / "landing", folder / "landing", copy_function=shutil.copy2)
-        (folder / "warehouse").mkdir(mode=0o700)
-        shutil.copy2(reference / "warehouse" / "pseudonym.key", folder / "warehouse")
-        delay = chance.uniform(0, seconds[stage])
-        moment = _kill_in(stage, delay, nightly(folder, as_of))
-        LOG.info("%s + %.3f s: %s", stage, delay, moment)
-        again = keel(*nightly(folder, as_of))
-        assert again.returncode == 0, again.stderr
-        assert marts(folder) == expected, f"killed {delay:.3f} s into {stage}"
+    _killed(reference, tmp_path, stage, "second", random.Random(f"{SEED}-{stage}"))
 
 
-def _kill_in(stage: str, delay: float, arguments: list[str | Path]) -> str:
-    process = subprocess.Popen(
-        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.rstrip().endswith(f" {stage}"):
-            time.sleep(delay)
-            break
-    process.send_signal(signal.SIGKILL)
-    process.stderr.close()
-    code = process.wait()
-    return "killed" if code == -signal.SIGKILL else f"had ended with {code}"
+@pytest.mark.long
+def test_killed_at_two_hundred_moments(reference: Reference, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    counted: Counter[str] = Counter()
+    lines = []
+    for number in range(KILLS_PER_STAGE * len(STAGES)):
+        stage, night = STAGES[number % len(STAGES)], ("first", "second")[number // 4 % 2]
+        folder = tmp_path / str(number)
+        line, where = _killed(reference, folder, stage, night, chance)
+        shutil.rmtree(folder)
+        counted[where] += 1
+        lines.append(line)
+        listed = ", ".join(f"{stage} {counted[stage]}" for stage in STAGES)
+        head = f"{number + 1} nights killed: {listed}. Each, run again, ended with the same marts."
+        LOG.write_text("\n".join([head, "", *lines]) + "\n", encoding="utf-8")
+    assert min(counted[stage] for stage in STAGES) >= LEAST_PER_STAGE
+
+
+def _killed(
+    reference: Reference, folder: Path, stage: str, night: str, chance: random.Random
+) -> tuple[str, str]:
+    """Kill a night in a stage, look at what it left, run it again; gives a line, and the stage."""
+    work = folder / "night"
+    reference.begun(work, night)
+    where, delay = "ended", chance.uniform(0, reference.seconds[night][stage])
+    while where == "ended":
+        where = _kill_in(stage, delay, work, reference.as_of)
+        if where == "ended":
+            delay = chance.uniform(0, delay)
+            shutil.rmtree(work)
+            reference.begun(work, night)
+    _nothing_half_in(work / "warehouse")
+    plain_night(work, reference.as_of)
+    assert mart_hashes(work) == reference.marts, f"{night} night killed {delay:.3f} s into {stage}"
+    return f"{night} night, {stage} + {delay:.3f} s: killed in {where}", where
+
+
+def _kill_in(stage: str, delay: float, folder: Path, as_of: str) -> str:
+    """The stage in which it was killed, or "ended" when it was too late."""
+    said = folder / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.plain_night", str(folder), as_of], stderr=stderr
+        )
+    try:
+        while stage not in _stages(said) and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(delay)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        code = process.wait()
+    assert code in (0, -signal.SIGKILL), said.read_text()
+    return "ended" if code == 0 else _stages(said)[-1]
+
+
+def _stages(said: Path) -> list[str]:
+    return [line.split()[1] for line in said.read_text().splitlines() if line.endswith(STAGES)]
+
+
+def _nothing_half_in(warehouse: Path) -> None:
+    """It opens, and each batch is in with all its rows or with none of them."""
+    with open_warehouse(warehouse) as opened:
+        assert not [note for note in opened.notes if "add up" in note or "damaged" in note]
+        assert all(adds_up(opened, feed) for feed in contracts())
+        assert not opened.db.execute(
+            "SELECT path FROM ops.batches WHERE state IN ('accepted', 'partial') "
+            "AND rows IS DISTINCT FROM loaded + unchanged + quarantined"
+        ).fetchall()

@@ -1,0 +1,206 @@
+"""The summary of the report as a PDF: what a meeting looks at, on paper."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.audit import head
+from flows.reports import figures, queries
+from flows.reports.paper import Paper, Strip
+from flows.reports.terms import TERMS
+from flows.reports.words import number, percent
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_CLINICS, MOST_RULES, MOST_WORK, MOST_MONTHS, MOST_BLOCKED = 60, 20, 15, 24, 20
+
+
+def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Write the summary from the published tables (schemas marts and ops).
+
+    The same tables give the same bytes.
+    """
+    run = queries.last_run(db)
+    made = run["as_of"].astimezone(UTC)
+    end = head(db)
+    acts = f"audit head {end.entry_no}: {end.hash[:16]}" if end.entry_no else "audit log empty"
+    paper = Paper(
+        title=f"Compliance report, run {run['run_id']}",
+        header_text=f"Compliance report, as of {made:%Y-%m-%d %H:%M} UTC",
+        footer_text=f"Run {run['run_id']}, Keel {run['keel_version']}, {acts}",
+        made=made,
+    )
+    overview = queries.overview(db)
+    paper.heading("Compliance report", level=1)
+    days = f"; sessions of {overview['first_day']} to {overview['last_day']}"
+    paper.says(
+        f"{overview['clinics']:,} clinics, as of {made:%Y-%m-%d %H:%M} UTC"
+        f"{days if overview['first_day'] else ''}."
+        + (f" Audit log: {end.entry_no:,} entries, head {end.hash}." if end.entry_no else "")
+    )
+    _figures(paper, db)
+    _clinics(paper, db)
+    _months(paper, db)
+    _worklist(paper, db)
+    _rules(paper, db)
+    _data(paper, db)
+    _protocols(paper, db)
+    _words(paper)
+    paper.output(str(path))
+
+
+def _figures(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    shown = {figure.name: figure for figure in figures.headline(db)}
+    first = shown["Compliant sessions"]
+    said = f"compliant: {_of(first.numerator, first.denominator)} decided sessions"
+    if first.low is not None:
+        said += f"; 95 % interval {percent(first.low)} to {percent(first.high)}"
+    cards = [(percent(first.value), said, False)]
+    for name, words in (
+        ("Critical rules not met", "findings on critical rules"),
+        ("Major rules not met", "findings on major rules"),
+        ("Can still be met", "findings that can still be met"),
+        ("Deliveries blocked", "deliveries blocked"),
+    ):
+        value = int(shown[name].value or 0)
+        cards.append((number(value), words, name != "Can still be met" and value > 0))
+    paper.cards(cards)
+    paper.listing(
+        ("Figure", ">Value", ">Of", "Note"), (48, 16, 26, 89),
+        [(one.name, percent(one.value) if one.form == "share" else number(int(one.value or 0)),
+          _of(one.numerator, one.denominator), one.note)
+         for one in shown.values()],
+    )  # fmt: skip
+    paper.heading("Open critical breaches by age")
+    paper.listing(("Days from start to as_of", ">Findings"), (48, 16),
+                  [(age, number(found)) for age, found in figures.critical_by_age(db)])  # fmt: skip
+
+
+def _clinics(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    found = queries.by_clinic(db)
+    paper.heading("Clinics")
+    paper.says(
+        "Dot: share of decided sessions that are compliant; bar: its 95 % interval, from 0 to "
+        "100 %. A wide one rests on few sessions." + _cut(found, MOST_CLINICS, "lowest share")
+    )
+    paper.strips(
+        ("Clinic", "", "Share", "Of decided", "Judged", "Critical", "Major", "Delivered"),
+        (46, 41, 13, 22, 14, 14, 12, 17),
+        [Strip(f"{row['name']} ({row['clinic_id']})", row["share"], row["low"], row["high"],
+               (percent(row["share"]),
+                _of(row["compliant"], row["compliant"] + row["non_compliant"]),
+                number(row["judged"]), number(row["critical"]), number(row["major"]),
+                str(row["delivered"] or "-")))
+         for row in found[:MOST_CLINICS]],
+    )  # fmt: skip
+
+
+def _months(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    found = queries.by_month(db)[-MOST_MONTHS:]
+    if len(found) < 2:
+        return
+    paper.heading("Months")
+    paper.strips(
+        ("Month", "", "Share", "Of decided", "Judged"), (46, 41, 13, 22, 14),
+        [Strip(f"{row['month']:%B %Y}", row["share"], row["low"], row["high"],
+               (percent(row["share"]),
+                _of(row["compliant"], row["compliant"] + row["non_compliant"]),
+                number(row["judged"])))
+         for row in found],
+    )  # fmt: skip
+
+
+def _worklist(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    found = queries.rows(
+        db,
+        "SELECT strftime(timezone(c.time_zone, w.due_at), '%Y-%m-%d %H:%M') AS due, w.severity, "
+        "w.clinic_id, w.subject_id, w.title, w.action FROM marts.worklist w "
+        "LEFT JOIN marts.clinics c USING (clinic_id) "
+        f"ORDER BY w.due_at, w.clinic_id, w.subject_id, w.rule_id LIMIT {MOST_WORK}",
+    )
+    if not found:
+        return
+    paper.heading("What can still be met")
+    paper.says(f"The most urgent first, at most {MOST_WORK}; times are the clinic's local ones.")
+    paper.listing(
+        ("Due", "Severity", "Clinic", "Subject", "Rule", "What to do"), (27, 14, 13, 24, 42, 59),
+        [(row["due"] or "-", row["severity"], row["clinic_id"], row["subject_id"], row["title"],
+          row["action"]) for row in found],
+    )  # fmt: skip
+
+
+def _rules(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    missed = [row for row in queries.by_rule(db) if row["non_compliant"]]
+    paper.heading("Rules that were not always met")
+    if not missed:
+        paper.says("Every rule that could be judged was met.")
+        return
+    paper.says(
+        "Rate = met / (met + not met), waived ones included."
+        + _cut(missed, MOST_RULES, "critical first, the lowest rate")
+    )
+    paper.listing(
+        ("Rule", "Protocol", "Severity", "Tier", ">Rate", ">Of", ">Not met", ">Not evaluable"),
+        (55, 38, 14, 8, 11, 20, 13, 20),
+        [(row["title"], f"{row['protocol']} {row['protocol_version']}", row["severity"],
+          row["tier"], percent(row["share"]),
+          _of(row["compliant"], row["compliant"] + row["non_compliant"]),
+          number(row["non_compliant"]), number(row["not_evaluable"]))
+         for row in missed[:MOST_RULES]],
+    )  # fmt: skip
+
+
+def _data(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    found = queries.deliveries(db)
+    paper.heading("Data received")
+    paper.listing(
+        ("Deliveries", ">Files", ">Rows", ">Loaded", ">Unchanged", ">In quarantine"),
+        (40, 20, 24, 24, 24, 26),
+        [(row["state"], *(number(row[name]) for name in
+                          ("files", "rows", "loaded", "unchanged", "quarantined")))
+         for row in found["states"]],
+    )  # fmt: skip
+    if found["blocked"]:
+        paper.says("Blocked files, whose contents are missing from every figure:")
+        blocked = [(row["path"], row["reason"]) for row in found["blocked"][:MOST_BLOCKED]]
+        paper.listing(("File", "Why"), (60, 119), blocked)
+
+
+def _protocols(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
+    paper.heading("Protocols")
+    paper.listing(
+        ("Protocol", "Version", "Title", "In force", "Approved by", "SHA-256"),
+        (40, 14, 52, 27, 22, 24),
+        [(row["protocol"], row["protocol_version"], row["title"],
+          f"from {row['effective_from']}"
+          + (f" to {row['effective_to']}" if row["effective_to"] else ""),
+          row["approved_by"] or "nobody yet", row["sha256"][:12])
+         for row in queries.protocols(db)],
+    )  # fmt: skip
+
+
+def _words(paper: Paper) -> None:
+    paper.heading("What the words mean")
+    paper.listing(("Word", "Meaning"), (32, 147), TERMS)
+    if paper.replaced:
+        paper.says(
+            "Some names hold letters that this PDF's fonts lack; those stand as the nearest plain "
+            "letter or as a question mark. The pages and the spreadsheet have them as delivered."
+        )
+
+
+def _of(numerator: int | None, denominator: int | None) -> str:
+    """ "118 of 253"; nothing for a figure that is no share."""
+    if numerator is None or denominator is None:
+        return ""
+    return f"{number(numerator)} of {number(denominator)}"
+
+
+def _cut(found: list[queries.Row], most: int, first: str) -> str:
+    """What to say where not all rows are shown."""
+    if len(found) <= most:
+        return ""
+    return f" Shown are {most} of {len(found):,}, {first} first."
