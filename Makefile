@@ -8,7 +8,7 @@ SIZES ?= 10000 100000
 SKIP ?=
 
 .PHONY: env demo test test-long oracle orders risk mutants faults lint smoke wheel docs bench bench-rules
-.PHONY: bench-profile lock clean
+.PHONY: bench-profile lock sbom clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -38,7 +38,7 @@ mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
 
 faults: env
-	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
+	$(BIN)/python -m pytest tests/faults tests/privacy -m long --log-cli-level=INFO
 
 orders: env
 	KEEL_TEST_ORDERS=200 $(BIN)/python -m pytest tests/load/test_state_machine.py
@@ -50,7 +50,7 @@ lint: env
 	$(BIN)/lint-imports
 
 smoke: env
-	$(BIN)/python -m pytest -m prefect tests/e2e
+	$(BIN)/python -m pytest -m prefect tests/e2e tests/privacy
 
 wheel: env
 	sh .ci/wheel
@@ -77,6 +77,9 @@ bench-rules: env
 lock:
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+sbom: env
+	sh .ci/sbom dist/sbom.json
 
 clean:
 	rm -rf demo dist build $(VENV)
