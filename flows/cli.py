@@ -13,6 +13,7 @@ import typer
 from flows import __version__
 from flows.commands.alive import alive
 from flows.commands.audit import audit
+from flows.commands.backfill import backfill
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -20,6 +21,7 @@ from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.report import report
 from flows.commands.schedule import schedule
 from flows.commands.whois import whois
 
@@ -33,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor, schedule, alive):
+for command in (nightly, demo, check, history, whois, doctor, report, schedule, alive, backfill):
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")

@@ -12,6 +12,7 @@ import polars as pl
 
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.costs import update_costs
+from flows.days import Days
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.operations import update_operations
@@ -49,9 +50,10 @@ def judge_network(
     progress: Callable[[int, int], None],
     *,
     full: bool = False,
+    days: Days | None = None,
 ) -> JudgingSummary:
-    """Judge what `flows.scope` says, or everything when `full`, and replace it in the marts, in
-    one transaction.
+    """Judge what `flows.scope` says (the rows of `days` in any case), or everything when `full`,
+    and replace it in the marts, in one transaction.
 
     A finding that the marts held before keeps the run that first found it.
     """
@@ -59,7 +61,7 @@ def judge_network(
     judged = 0
     with warehouse.transaction():
         waived = waivers_in_force(warehouse, run)
-        scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
+        scope = find_scope(warehouse, protocols, run, settings, waived, full=full, days=days)
         touched = find_what_is_touched(warehouse, scope, run)
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from checks.contract import contract, contracts
+from flows.days import Days
 from flows.deliveries import land
 from flows.judging import JudgingSummary, judge_network
 from flows.landing import Found, discover
@@ -38,12 +39,13 @@ class Night:
         only: tuple[Sequence[str], Sequence[str]],
         *,
         full: bool,
+        days: Days | None,
     ) -> None:
         self.settings, self.warehouse, self.run = settings, warehouse, run
         self.protocols, self.progress = protocols, progress
         self.failure: Exception | None = None
         self._only_feeds, self._only_clinics = only
-        self._full = full
+        self._full, self._days = full, days
         self._watch = Stopwatch()
         self._found = Found.nothing()
         self._loaded: dict[str, FeedSummary] = {}
@@ -77,7 +79,7 @@ class Night:
         with self._stage("judge", 0, 1):
             self._judged = judge_network(
                 self.warehouse, self.protocols, self.run, self.settings, progress,
-                full=self._full,
+                full=self._full, days=self._days,
             )  # fmt: skip
             add_notes(self.warehouse, self.run, self._judged.notes)
 
@@ -111,10 +113,12 @@ def open_night(
     clinics: Sequence[str] = (),
     progress: Progress | None = None,
     full: bool = False,
+    days: Days | None = None,
     lock: Lock | None = None,
 ) -> Iterator[Night]:
     """A night on the settings' warehouse, which no other run can open meanwhile (the caller may
-    have locked it already); `full` judges everything anew, not only what may have changed.
+    have locked it already); `full` judges everything anew, not only what may have changed, `days`
+    also the rows of those days.
 
     Raises CheckError or ProtocolError (a contract or protocol is broken), WarehouseBusy, DiskError.
     """
@@ -124,7 +128,9 @@ def open_night(
     with open_warehouse(settings.warehouse, lock) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
-        night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics), full=full)
+        night = Night(
+            settings, warehouse, run, protocols, shown, (feeds, clinics), full=full, days=days
+        )
         try:
             yield night
         except BaseException:

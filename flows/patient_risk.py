@@ -24,7 +24,7 @@ _PERSON = "coalesce(p.person::VARCHAR, concat_ws(chr(31), f.clinic_id, f.patient
 _WHO = f"f.clinic_id, f.patient_id, {_PERSON} AS person, z.time_zone AS _zone"
 _OF = (
     "f JOIN facts.clinics z USING (clinic_id) "
-    "LEFT JOIN marts.people p ON p.clinic_id = f.clinic_id AND p.patient_id = f.patient_id"
+    "LEFT JOIN ops.people p ON p.clinic_id = f.clinic_id AND p.patient_id = f.patient_id"
 )
 _DISPENSES = (
     f"SELECT {_WHO}, dispense_id, prescriber_id, rx_id, drug, form, days_supply, "

@@ -25,6 +25,7 @@ from flows.pseudonyms import ensure_pseudonyms
 from flows.restricted import RESTRICTED, write_restricted
 from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
+from flows.session_pages import update_session_pages
 from flows.settings import Settings
 from flows.warehouse import Warehouse
 from protocols.model import Protocol
@@ -42,6 +43,7 @@ def publish_run(
     Raises DiskError when the folder cannot be written, KeelError when it cannot hold runs.
     """
     publish = settings.publish
+    update_session_pages(warehouse, protocols, run, settings)
     ensure_pseudonyms(warehouse)
     temporary = publish / f".{run.run_id}.tmp"
     with _explained(publish), private_files():
@@ -91,6 +93,7 @@ def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | Non
     )
     with reading_results(warehouse, folder / RESULTS):
         _write_report(warehouse.db, folder / "report")
+        _write_restricted_page(warehouse.db, folder / RESTRICTED)
     write_manifest(warehouse, run, folder, rows, earlier.folder if earlier else None)
 
 
@@ -103,6 +106,12 @@ def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     write_html(db, folder)
     write_xlsx(db, folder.with_suffix(".xlsx"))
     write_pdf(db, folder.with_suffix(".pdf"))
+
+
+def _write_restricted_page(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    from flows.reports.restricted import write_page
+
+    write_page(db, folder)
 
 
 @contextmanager

@@ -21,7 +21,8 @@ _PLAIN = {
     "outcome_cohorts": "*", "durability": "*", "cost_sessions": "* EXCLUDE (patient_id)",
     "cost_monthly": "*", "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*",
     "billing_findings": "* EXCLUDE (patient_id)", "operations_monthly": "*",
-    "credentials_due": "*", "lot_balance": "*",
+    "credentials_due": "*", "lot_balance": "*", "session_events": "*", "session_rules": "*",
+    "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ _OF_PATIENTS = {
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
+    "session_pages": "clinic_id, session_id",
     "patient_exposure": "clinic_id, patient_id, drug",
 }
 # Tables of `marts` whose subjects may be patients, and how they are sorted.
@@ -122,6 +124,9 @@ def _published(run: Run) -> dict[str, str]:
         "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
         "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
         "ORDER BY q.batch_no, q.row_number",
+        "ops.column_counts": "SELECT clinic_id, feed, column_name, sum(c.rows)::BIGINT AS rows, "
+        "sum(c.filled)::BIGINT AS filled FROM ops.column_counts c "
+        "JOIN ops.batches b USING (batch_no) GROUP BY ALL ORDER BY ALL",
         "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
         "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
         "ops.verdict_changes": "SELECT * FROM ops.verdict_changes",

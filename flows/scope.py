@@ -9,6 +9,7 @@
 | a row of staff | as if every row that names the person had changed |
 | a waiver began or ended | its subject |
 | a cut-off passed the end that a pending verdict waits for | its subject |
+| somebody asks for days anew (`keel backfill`) | the rows of those days |
 | a clinic's row; a first delivery of a feed, or a cut-off that moved back | all that is the clinic's |
 """  # noqa: E501
 
@@ -25,6 +26,7 @@ import polars as pl
 from checks.contract import contract, contracts
 from flows import __version__
 from flows.arrivals import event_at, find_touched, whose
+from flows.days import Days, add_days
 from flows.evidence import evidence
 from flows.frames import cutoffs
 from flows.reach import STALE_SUBJECTS, find_subjects, reaches, spread_doses, spread_staff
@@ -61,8 +63,9 @@ def find_scope(
     waived: pl.DataFrame,
     *,
     full: bool,
+    days: Days | None = None,
 ) -> Scope:
-    """Find what is to be judged again."""
+    """Find what is to be judged again; the rows of `days` in any case."""
     before = warehouse.db.execute("SELECT run_id, as_of, circumstances FROM ops.judged").fetchone()
     if full or before is None or before[2] != circumstances(protocols, settings):
         return Scope(everything=True, touched=False)
@@ -80,6 +83,8 @@ def find_scope(
     find_subjects(warehouse, reaches(protocols), [protocol.judges for protocol in protocols])
     _add_decided(warehouse)
     _add_waived(warehouse, waived)
+    if days is not None:
+        add_days(warehouse, days)
     _find_patients(warehouse)
     return Scope(everything=False, touched=True)
 

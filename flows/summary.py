@@ -105,6 +105,7 @@ class Summary:
             "judged": self.judged,
             "skipped": self.skipped,
             "findings": dict(self.findings),
+            "changes": dict(self.watched.changes),
             "seconds": dict(self.seconds),
             "notes": list(self.notes),
         }
@@ -118,10 +119,15 @@ class Summary:
             f"  judged      {self.judged:,} subjects anew, {self.skipped:,} as before",
             "  findings    "
             + ", ".join(f"{self.findings.get(key, 0):,} {words}" for key, words in STATUS_WORDS),
+            *self._changes(),
             *(f"  note: {note}" for note in self.notes),
             f"report: {self.report}",
         ]
         return "\n".join(lines)
+
+    def _changes(self) -> list[str]:
+        changes = self.watched.changes
+        return [f"  changed     verdicts by cause: {_counts(changes)}"] if changes else []
 
     def markdown(self) -> str:
         """For Prefect's artifact: counts only."""

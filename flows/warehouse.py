@@ -139,6 +139,15 @@ def no_warehouse() -> Iterator[Warehouse]:
         yield warehouse
 
 
+@contextmanager
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that never writes to the disk, for what must stay nowhere."""
+    config = _config(Path()) | {"temp_directory": ""}
+    with duckdb.connect(":memory:", config=config) as db:
+        _set_up(db)
+        yield db
+
+
 def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
     path = folder / DATABASE
     previous = os.umask(0o077)

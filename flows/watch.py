@@ -5,7 +5,8 @@ Clinics, feeds and counts only; never a value of a patient.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
@@ -38,11 +39,12 @@ class SilentFeed:
 @dataclass(frozen=True)
 class Watched:
     """What a night gave reason to tell; `critical` counts critical breaches (not_met, not waived)
-    that no run found before."""
+    that no run found before, `changes` verdicts that differ from those before, by cause."""
 
     blocked: tuple[BlockedFile, ...] = ()
     silent: tuple[SilentFeed, ...] = ()
     critical: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 def watch(warehouse: Warehouse, run: Run, settings: Settings) -> Watched:
@@ -58,10 +60,16 @@ def watch(warehouse: Warehouse, run: Run, settings: Settings) -> Watched:
         [run.run_id],
     ).fetchone()
     assert row is not None
+    changes = warehouse.db.execute(
+        "SELECT cause, count(*) FROM ops.verdict_changes WHERE run_id = ? "
+        "GROUP BY ALL ORDER BY ALL",
+        [run.run_id],
+    ).fetchall()
     return Watched(
         tuple(BlockedFile(*row) for row in blocked),
         silent_feeds(warehouse, run, settings),
         int(row[0]),
+        dict(changes),
     )
 
 

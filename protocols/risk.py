@@ -140,6 +140,59 @@ class Signal(Fact):
         return self.about in RESTRICTED
 
 
+PersonColumn = Literal[
+    "given_name", "family_name", "birth_date", "sex", "postal_code", "phone"
+]  # fmt: skip
+
+
+class Chance(_Part):
+    """How often two records agree so where they are one person's (m), and where they are not (u);
+    alike from a Jaro-Winkler `similarity` on, or up to so many typing `errors`."""
+
+    m: float = Field(gt=0, lt=1)
+    u: float = Field(gt=0, lt=1)
+    similarity: float | None = Field(None, gt=0, lt=1)
+    errors: int | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _tells(self) -> Chance:
+        if self.m <= self.u:
+            raise ValueError("an agreement speaks for one person: `m` is above `u`")
+        return self
+
+
+class Compared(_Part):
+    """One column of two patient records."""
+
+    column: PersonColumn
+    same: Chance
+    alike: Chance | None = None
+
+    @property
+    def chances(self) -> tuple[Chance, ...]:
+        """From the closest agreement on."""
+        return (self.same, self.alike) if self.alike else (self.same,)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Compared:
+        if any(sum(getattr(c, name) for c in self.chances) >= 1 for name in ("m", "u")):
+            raise ValueError(f"{self.column}: chances of one column add up to less than 1")
+        if self.alike and (self.alike.similarity is None) == (self.alike.errors is None):
+            raise ValueError(f"{self.column}: alike by `similarity`, or by `errors`")
+        return self
+
+
+class People(Fact):
+    """Which patient records are one person's."""
+
+    keys: Listed[Listed[PersonColumn]]
+    prior: float = Field(gt=0, lt=1)
+    threshold: float = Field(gt=0, lt=1)
+    blocks: Listed[Listed[PersonColumn]]
+    needed: Listed[PersonColumn]
+    compared: Listed[Compared]
+
+
 class Risk(_Part):
     """Everything that the file holds."""
 
@@ -149,6 +202,7 @@ class Risk(_Part):
     exposure: Exposure
     holidays: Holidays
     signals: Listed[Signal]
+    people: People
 
     @model_validator(mode="after")
     def _coherent(self) -> Risk:
@@ -167,7 +221,12 @@ class Risk(_Part):
     def facts(self) -> Mapping[str, Fact]:
         """Every fact by where it stands."""
         return (
-            {"levels": self.levels, "missing_alone": self.missing_alone, "holidays": self.holidays}
+            {
+                "levels": self.levels,
+                "missing_alone": self.missing_alone,
+                "people": self.people,
+                "holidays": self.holidays,
+            }
             | {f"exposure {route.route}": route for route in self.exposure.routes}
             | {"exposure forms": self.exposure.forms}
             | dict(self.by_id)
