@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checks.contract import contracts
-from flows.reports.deliveries import delivery_troubles, late_feeds
+from flows.reports.deliveries import delivery_states, delivery_troubles, late_feeds
 from flows.reports.queries import Row, grouped, rows
 
 if TYPE_CHECKING:
@@ -19,13 +19,7 @@ def write(site: Site) -> None:
     site.write(
         "quality.html",
         "quality.html.j2",
-        states=rows(
-            site.db, "SELECT state, count(*) AS files, coalesce(sum(rows), 0)::BIGINT AS rows, "
-            "coalesce(sum(loaded), 0)::BIGINT AS loaded, "
-            "coalesce(sum(unchanged), 0)::BIGINT AS unchanged, "
-            "coalesce(sum(quarantined), 0)::BIGINT AS quarantined "
-            "FROM ops.batches GROUP BY ALL ORDER BY state",
-        ),
+        states=delivery_states(site.db),
         troubles=delivery_troubles(site, MOST),
         feeds=_feeds(site),
         quarantine=_quarantine(site),
