@@ -21,7 +21,9 @@ from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.purge import purge
 from flows.commands.report import report
+from flows.commands.risk import risk
 from flows.commands.schedule import schedule
 from flows.commands.whois import whois
 
@@ -35,7 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor, report, schedule, alive, backfill):
+for command in (
+    nightly, demo, report, check, history, risk, backfill, purge, whois, doctor, alive, schedule,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")

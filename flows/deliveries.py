@@ -17,10 +17,11 @@ from checks.contract import Contract, contract
 from flows import __version__
 from flows.landing import Delivery, Found
 from flows.raw import NETWORK, keep, raw_file, withdrawal
-from flows.runs import Run
+from flows.runs import Run, add_notes
 from flows.settings import Settings
 from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
 from flows.sources.foreign import ForeignBatch, convert
+from flows.tombstones import without_purged
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
@@ -69,7 +70,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     more: dict[str, Any] = {
         "batch_no": _next_batch(warehouse),
         "state": "landed",
-        "rows": _rows(warehouse.db, target),
+        "rows": rows_kept(warehouse.db, target),
     }
     if withdrawal(target).exists():
         counts = dict.fromkeys(("loaded", "unchanged", "quarantined"), 0)
@@ -102,6 +103,7 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
             "derived": {},
         }
         outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
+    _tell_purged(warehouse, run, about)
     with warehouse.transaction():
         number = _number(warehouse, known)
         _into_ledger(warehouse, delivery, number["batch_no"])
@@ -140,10 +142,9 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         }
     else:
         db.register("foreign_rows", batch.rows)
-        target = raw_file(warehouse, batch.clinic_id, batch.feed, about["batch_id"])
-        keep(db, "SELECT * FROM foreign_rows", target, about)
+        outcome["rows"] = _keep(warehouse, "SELECT * FROM foreign_rows", tuple(header), about)
         db.unregister("foreign_rows")
-        outcome["rows"] = batch.rows.num_rows
+        _tell_purged(warehouse, run, about)
     with warehouse.transaction():
         _insert(warehouse, about | _number(warehouse, known) | _versions(held) | outcome)
 
@@ -211,7 +212,6 @@ def _keep_file(
     """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
     db, suffix = warehouse.db, suffix_of(about["path"])
     assert suffix is not None
-    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
     try:
         text = formats()[suffix].text_select(db, path, suffix)
         _check_columns(text.header, about["clinic_id"], held)
@@ -220,12 +220,32 @@ def _keep_file(
             shown_name(text.header, name) for name in text.header if name not in known
         ]
         about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
-        keep(db, text.sql, target, about)
+        rows = _keep(warehouse, text.sql, text.header, about)
     except Unreadable as problem:
         return {"state": "blocked", "reason": str(problem)}
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         return {"state": "blocked", "reason": _csv_problem(str(error))}
-    return {"state": "landed", "rows": _rows(db, target)}
+    return {"state": "landed", "rows": rows}
+
+
+def _keep(warehouse: Warehouse, select: str, header: tuple[str, ...], about: dict[str, Any]) -> int:
+    """Keep a delivery's rows as Parquet, but none of patients who were purged; gives how many."""
+    clinic_id, feed = about["clinic_id"], about["feed"]
+    rest, purged = without_purged(warehouse, select, header, clinic_id, feed)
+    if purged:
+        about["purged"] = purged
+    target = raw_file(warehouse, clinic_id, feed, about["batch_id"])
+    keep(warehouse.db, rest, target, about)
+    return rows_kept(warehouse.db, target)
+
+
+def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> None:
+    if "purged" in about:
+        note = (
+            f"{about['path']}: {about['purged']:,} rows of patients who were purged are left out; "
+            "see `keel purge --help` if one of them has come back."
+        )
+        add_notes(warehouse, run, [note])
 
 
 def _extract_source(
@@ -241,7 +261,8 @@ def _extract_source(
     return "name" if day else "none"
 
 
-def _rows(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+def rows_kept(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+    """How many rows a raw file has."""
     row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
     assert row is not None
     return int(row[0])
@@ -273,11 +294,19 @@ def _csv_problem(error: str) -> str:
 
 
 def _insert(warehouse: Warehouse, values: Mapping[str, Any]) -> None:
-    names = ", ".join(values)
-    marks = ", ".join("?" for _ in values)
+    columns = {name: value for name, value in values.items() if name != "purged"}
+    marks = ", ".join("?" for _ in columns)
     warehouse.db.execute(
-        f"INSERT INTO ops.batches ({names}) VALUES ({marks})", list(values.values())
+        f"INSERT INTO ops.batches ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
     )
+    note_purged(warehouse, values["batch_no"], values.get("purged", 0))
+
+
+def note_purged(warehouse: Warehouse, batch_no: int, purged: int) -> None:
+    """Write down how many rows a delivery has lost since their patients were purged."""
+    warehouse.db.execute("DELETE FROM ops.purged_rows WHERE batch_no = ?", [batch_no])
+    if purged:
+        warehouse.db.execute("INSERT INTO ops.purged_rows VALUES (?, ?)", [batch_no, purged])
 
 
 def _versions(held: Contract) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flows.warehouse import Warehouse
 
 NETWORK = "_network"
+# In a raw file that lost rows: the number that each of the others has in the delivery, from 1.
+KEPT_ROW = "_kept_row"
 _ABOUT = "keel"
 
 
@@ -37,18 +39,26 @@ def withdrawal(raw: Path) -> Path:
 def keep(
     db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
 ) -> None:
-    """Write a SELECT's rows under another name, flush, rename: a raw file is whole or not there.
+    """Write a SELECT's rows as a raw file, with what it tells of itself.
 
     Raises what DuckDB raises for a SELECT that cannot be read.
     """
+    write_parquet(db, select, target, {_ABOUT: json.dumps(dict(about))})
+
+
+def write_parquet(
+    db: duckdb.DuckDBPyConnection, select: str, target: Path, metadata: Mapping[str, str]
+) -> None:
+    """Write under another name, flush, rename: a file is whole or not there."""
     temporary = target.with_suffix(".tmp")
     previous = os.umask(0o077)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        said = quoted(json.dumps(dict(about)))
+        said = ", ".join(f"{name}: {quoted(text)}" for name, text in metadata.items())
+        more = f", KV_METADATA {{{said}}}" if said else ""
         db.execute(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
-            f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {said}}})"
+            f"PARQUET_VERSION v2{more})"
         )
         sync(temporary)
         temporary.replace(target)
@@ -73,6 +83,17 @@ def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
     return found
 
 
+def row_number(columns: Collection[str]) -> str:
+    """SQL for the number of a raw row `r` in its delivery, from 1."""
+    position = "r.file_row_number + 1"
+    return f"coalesce(r.{KEPT_ROW}, {position})" if KEPT_ROW in columns else position
+
+
+def raw_columns(db: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    """The columns that raw files have, in their order."""
+    return [row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+
+
 def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     """A SELECT of the raw rows of the batches listed in a table, for `typed_select`.
 
@@ -86,7 +107,7 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     relation = (
         f"read_parquet([{listed}], union_by_name = true, filename = true, file_row_number = true)"
     )
-    there = {row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    there = raw_columns(db, relation)
     columns = ", ".join(
         f"r.{identifier(name)}" if name in there else f"NULL::VARCHAR AS {identifier(name)}"
         for name in held.names
@@ -100,7 +121,7 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
         zone = "coalesce(nullif(r.time_zone, ''), z.time_zone)"
     return (
         f"SELECT {mine} AS _clinic_id, {stated} AS _stated_clinic, {zone} AS _zone, "
-        f"p.batch_no AS _batch, r.file_row_number + 1 AS _row, {columns}{own} FROM {relation} r "
+        f"p.batch_no AS _batch, {row_number(there)} AS _row, {columns}{own} FROM {relation} r "
         f"JOIN {batches} p ON p.file = r.filename "
         f"LEFT JOIN facts.clinics z ON z.clinic_id = {mine}"
     )

@@ -106,6 +106,9 @@ class Settings(_Frozen):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     small_cell: int = Field(default=11, ge=1)
     keep_runs: int = Field(default=14, ge=1)
+    retention_days: int | None = Field(default=None, ge=1)
+    legal_hold: tuple[str, ...] = ()
+    legal_hold_file: Path | None = None
     programs: dict[str, str] = Field(default_factory=dict)
     feeds: dict[str, FeedSettings] = Field(default_factory=dict)
     source: tuple[SourceSettings, ...] = ()
@@ -179,7 +182,7 @@ def _from_environment(model: type[BaseModel], prefix: str) -> dict[str, Any]:
         value = os.environ.get(prefix + name.upper())
         if value is None or name in _ONLY_IN_THE_FILE:
             continue
-        split = field.annotation == tuple[Path, ...]
+        split = field.annotation in (tuple[Path, ...], tuple[str, ...])
         found[name] = tuple(part for part in value.split(os.pathsep) if part) if split else value
     return found
 
