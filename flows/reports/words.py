@@ -45,7 +45,7 @@ def usd(value: float | Decimal | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 session", "1,234 sessions"; those that end in s or ch take es, in a consonant and y ies."""
+    """ "1 session", "1,234 sessions"; s and ch take es, y after a consonant becomes ies."""
     if count == 1:
         return f"1 {noun}"
     if noun.endswith(("s", "ch")):
