@@ -39,9 +39,11 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
     """
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool, private_files():
         for group in _groups(found.deliveries):
-            read = pool.map(partial(_read, warehouse, run), group)
+            read = list(pool.map(partial(_read, warehouse, run), group))
+            for _, about in read:
+                _tell_purged(warehouse, run, about or {})
             with warehouse.transaction():
-                _write_down(warehouse, run, list(zip(group, read, strict=True)))
+                _write_down(warehouse, list(zip(group, read, strict=True)))
     for source in settings.source:
         conversion = convert(source, Path())
         with warehouse.transaction():
@@ -137,7 +139,6 @@ def _read(
 
 def _write_down(
     warehouse: Warehouse,
-    run: Run,
     read: Sequence[tuple[Delivery, tuple[_Known | None, dict[str, Any] | None]]],
 ) -> None:
     """A group as batches and in the ledger; a batch that is tried again takes its old place."""
@@ -151,7 +152,6 @@ def _write_down(
         if about is not None:
             batches.append(about | {"batch_no": number})
             again += [known[0]] if known is not None else []
-            _tell_purged(warehouse, run, about)
     db = warehouse.db
     db.execute("DELETE FROM ops.batches WHERE list_contains(?, batch_no)", [again])
     _insert(warehouse, *batches)
