@@ -1,7 +1,7 @@
-"""Risk, from facts to its marts, made anew each night: what was observed, flags, scores.
+"""Risk, from facts to its marts: what was observed, flags, scores.
 
-Patients in buckets of persons, stock by lot, staff by clinic; what each gives is observations
-(`flows.metrics.flags`), which are stored as they come.
+Patients whom the night touched, in buckets of persons; stock by lot and staff by clinic, made anew
+each night. What each gives is observations (`flows.metrics.flags`), which are stored as they come.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from flows.frames import fetched
-from flows.marts import collected, insert, table_columns
+from flows.marts import clear, collected, insert, table_columns
 from flows.metrics.flags import OBSERVATION, flags, scores
 from flows.patient_risk import patient_observations
-from flows.people import find_people
 from flows.runs import Run
 from flows.settings import Settings
 from flows.staff_risk import staff_observations
 from flows.stock_risk import stock_observations
+from flows.touched import Touched
 from flows.warehouse import Warehouse
 from protocols.risk import RESTRICTED, Risk, risk
 
-MARTS = ("risk_observations", "risk_flags", "risk_scores", "restricted_flags",
-         "restricted_scores", "lot_balance", "patient_exposure")  # fmt: skip
 _STORED_AT_ONCE = 100_000
 # Of a patient the first row that the flag rests on stands for the subject: nobody can try patients'
 # ids against the flag's.
@@ -33,14 +31,13 @@ _FLAG_ID = (
 )
 
 
-def update_risk(warehouse: Warehouse, run: Run, settings: Settings) -> None:
+def update_risk(warehouse: Warehouse, run: Run, settings: Settings, touched: Touched) -> None:
     """Replace the marts of risk; `marts.subjects`, `marts.findings` and `marts.outcome_courses`
     must be whole by then."""
     held = risk()
-    for table in MARTS:
-        warehouse.db.execute(f"DELETE FROM marts.{table}")
-    find_people(warehouse, held.people)
-    for observations in _together(_observed(warehouse, run, settings, held)):
+    clear(warehouse, ("risk_scores", "restricted_flags", "restricted_scores", "lot_balance"))
+    clear(warehouse, ("risk_observations", "risk_flags"), "f.subject_kind <> 'patient'")
+    for observations in _together(_observed(warehouse, run, settings, held, touched)):
         _store(warehouse, observations, held)
     for kind in ("risk", "restricted"):
         flagged = fetched(warehouse, f"FROM marts.{kind}_flags").lazy()
@@ -48,10 +45,10 @@ def update_risk(warehouse: Warehouse, run: Run, settings: Settings) -> None:
 
 
 def _observed(
-    warehouse: Warehouse, run: Run, settings: Settings, held: Risk
+    warehouse: Warehouse, run: Run, settings: Settings, held: Risk, touched: Touched
 ) -> Iterator[pl.LazyFrame]:
     """All observations, a part at a time."""
-    yield from patient_observations(warehouse, run, held)
+    yield from patient_observations(warehouse, run, held, touched)
     yield from stock_observations(warehouse, run, settings, held)
     yield from staff_observations(warehouse, run, settings, held)
 
