@@ -10,7 +10,7 @@ import numpy as np
 
 from flows.demo.calendar import LAST_DAY
 from flows.demo.people import NURSES, PRESCRIBERS, Care
-from flows.demo.planting import Planting, given
+from flows.demo.planting import NOT_MET, Planting, given
 from flows.demo.programs import IV
 from flows.demo.tables import Column, rows_of, size, stacked
 
@@ -28,14 +28,14 @@ _GENEROUS = int(PRESCRIBERS[-1])
 
 
 def prescribe_by_weight(planting: Planting) -> None:
-    """One prescriber's infusions are stronger from the second on."""
+    """One prescriber's infusions are stronger, the first ones included."""
     care = planting.care
     if care.clinic.carelessness != _GENEROUS_AT:
         return
     strength = _DOSE[care.turn]
     sessions, doses = care.tables["sessions"], care.tables["doses"]
     mine = given(care) & (sessions["prescriber_id"] == _GENEROUS) & (sessions["program"] == IV)
-    mine &= (sessions["patient"] >= care.restless) & (sessions["number"] > 0)
+    mine &= sessions["patient"] >= care.restless
     picked = np.flatnonzero(mine)
     if not len(picked):
         return
@@ -44,6 +44,8 @@ def prescribe_by_weight(planting: Planting) -> None:
     doses["opened_mg"][picked] = np.ceil(amount / 100) * 100
     doses["wasted_mg"][picked] = (doses["opened_mg"][picked] - amount).round(1)
     planting.another_dose |= set(sessions["patient"][picked].tolist())
+    first = picked[sessions["number"][picked] == 0]
+    planting.breach(first, "a strong first dose", {"first-dose": NOT_MET})
     _person(planting, "prescriber", _GENEROUS, "dose-above-peers", strength,
             "stronger infusions than peers prescribe")  # fmt: skip
 
@@ -107,13 +109,14 @@ def hand_out_more(planting: Planting) -> None:
     """One prescriber's supplies are larger."""
     care = planting.care
     dispenses = care.tables["dispenses"]
-    hers = np.flatnonzero(dispenses["prescriber_id"] == _GENEROUS)
+    prescriber = int(PRESCRIBERS[0])
+    hers = np.flatnonzero(dispenses["prescriber_id"] == prescriber)
     if care.clinic.carelessness != _GENEROUS_AT or not len(hers):
         return
     troches = _TROCHES[care.turn]
     strength = troches / dispenses["quantity"][hers[0]]
     dispenses["quantity"][hers] = troches
-    _person(planting, "prescriber", _GENEROUS, "take-home-above-peers", strength,
+    _person(planting, "prescriber", prescriber, "take-home-above-peers", strength,
             "larger supplies than peers prescribe")  # fmt: skip
 
 
