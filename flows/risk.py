@@ -6,13 +6,13 @@ each night. What each gives is observations (`flows.metrics.flags`), which are s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from flows.frames import fetched
-from flows.marts import clear, insert, table_columns
-from flows.metrics.flags import flags, scores
+from flows.marts import clear, collected, insert, table_columns
+from flows.metrics.flags import OBSERVATION, flags, scores
 from flows.patient_risk import patient_observations
 from flows.runs import Run
 from flows.settings import Settings
@@ -22,6 +22,7 @@ from flows.touched import Touched
 from flows.warehouse import Warehouse
 from protocols.risk import RESTRICTED, Risk, risk
 
+_STORED_AT_ONCE = 100_000
 # Of a patient the first row that the flag rests on stands for the subject: nobody can try patients'
 # ids against the flag's.
 _FLAG_ID = (
@@ -36,8 +37,8 @@ def update_risk(warehouse: Warehouse, run: Run, settings: Settings, touched: Tou
     held = risk()
     clear(warehouse, ("risk_scores", "restricted_flags", "restricted_scores", "lot_balance"))
     clear(warehouse, ("risk_observations", "risk_flags"), "f.subject_kind <> 'patient'")
-    for rows in _observed(warehouse, run, settings, held, touched):
-        _store(warehouse, rows.collect(), held)
+    for observations in _together(_observed(warehouse, run, settings, held, touched)):
+        _store(warehouse, observations, held)
     for kind in ("risk", "restricted"):
         flagged = fetched(warehouse, f"FROM marts.{kind}_flags").lazy()
         insert(warehouse, f"{kind}_scores", scores(flagged, held))
@@ -52,9 +53,20 @@ def _observed(
     yield from staff_observations(warehouse, run, settings, held)
 
 
+def _together(parts: Iterable[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
+    """Many at a time: to store a few takes as long."""
+    held: list[pl.DataFrame] = []
+    for part in parts:
+        held.append(collected(part))
+        if sum(map(len, held)) >= _STORED_AT_ONCE:
+            yield pl.concat(held)
+            held = []
+    yield pl.concat([OBSERVATION.to_frame(), *held])
+
+
 def _store(warehouse: Warehouse, observations: pl.DataFrame, held: Risk) -> None:
     insert(warehouse, "risk_observations", observations.lazy())
-    flagged = flags(observations.lazy(), held).with_columns(flag_id=pl.lit("")).collect()
+    flagged = collected(flags(observations.lazy(), held).with_columns(flag_id=pl.lit("")))
     restricted = pl.col("subject_kind").is_in(list(RESTRICTED))
     _insert(warehouse, "risk_flags", flagged.filter(~restricted))
     _insert(warehouse, "restricted_flags", flagged.filter(restricted))
