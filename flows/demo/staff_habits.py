@@ -109,13 +109,14 @@ def hand_out_more(planting: Planting) -> None:
     """One prescriber's supplies are larger."""
     care = planting.care
     dispenses = care.tables["dispenses"]
-    hers = np.flatnonzero(dispenses["prescriber_id"] == _GENEROUS)
+    prescriber = int(PRESCRIBERS[0])
+    hers = np.flatnonzero(dispenses["prescriber_id"] == prescriber)
     if care.clinic.carelessness != _GENEROUS_AT or not len(hers):
         return
     troches = _TROCHES[care.turn]
     strength = troches / dispenses["quantity"][hers[0]]
     dispenses["quantity"][hers] = troches
-    _person(planting, "prescriber", _GENEROUS, "take-home-above-peers", strength,
+    _person(planting, "prescriber", prescriber, "take-home-above-peers", strength,
             "larger supplies than peers prescribe")  # fmt: skip
 
 

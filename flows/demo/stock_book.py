@@ -13,8 +13,8 @@ import numpy as np
 from flows.demo.breaches import last_of_patient
 from flows.demo.calendar import LAST_DAY
 from flows.demo.people import NURSES, PHARMACIST
-from flows.demo.planting import Planting, Truth
-from flows.demo.programs import DEVICE_MG
+from flows.demo.planting import NOT_MET, Planting, Truth
+from flows.demo.programs import DEVICE_MG, ESKETAMINE
 from flows.demo.tables import Column, Table, rows_of, size, stacked
 
 RISK = "risk"
@@ -37,6 +37,7 @@ def spoil_stock(planting: Planting) -> None:
     _unwitnessed_waste(planting)
     _at_night(planting)
     _note_off_shift(planting)
+    _one_device(planting)
     _note_partial_doses(planting)
     book = planting.care.tables["inventory"]
     book["entry_id"] = np.arange(1, size(book) + 1)
@@ -230,8 +231,15 @@ def _note_off_shift(planting: Planting) -> None:
             _staff(planting, "entries-off-shift", staff, "no shift that day")
 
 
+def _one_device(planting: Planting) -> None:
+    """A dose of two devices or three, of which one was charted."""
+    picked = planting.take(1, ESKETAMINE)
+    planting.care.tables["doses"]["devices"][picked] = 1
+    planting.breach(picked, "fewer devices charted than given", {"whole-devices": NOT_MET})
+
+
 def _note_partial_doses(planting: Planting) -> None:
-    """Doses of esketamine that another plant has made no whole number of devices."""
+    """Doses and entries of esketamine that this or another plant made no whole devices."""
     doses = planting.care.tables["doses"]
     spray = doses["drug"] == "esketamine"
     odd = spray & (
