@@ -19,7 +19,7 @@ from flows.night import open_night
 from flows.nightly import plainly, tell
 from flows.settings import load_settings
 
-HOSTILE_NAME = "<script>alert(1)</script> \"O'Neil\" & 🌙"
+HOSTILE_NAME = '<script>alert(1)</script> "O\'Neil" & 🌙'
 HOSTILE_SESSION = "../../x\"><img src=1>'; DROP TABLE s;--🌙"
 _SESSION = "c02-s000003"
 

@@ -60,10 +60,11 @@ def purge(
                 let_in(opened, readmit)
             typer.echo("let in again from the next delivery on; have the clinic deliver them anew.")
             return
-        typer.echo(_told(load_settings(config, overrides), apply=apply))
+        typer.echo(run_purge(load_settings(config, overrides), apply=apply))
 
 
-def _told(settings: Settings, *, apply: bool) -> str:
+def run_purge(settings: Settings, *, apply: bool) -> str:
+    """Look, and with `apply` do it when there is anything to do; says what was found."""
     from flows.purge import is_pending, look
     from flows.warehouse import read_warehouse
 
