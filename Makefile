@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SIZES ?= 10000 100000
+# Rivals that `make bench` leaves out, separated by commas.
+SKIP ?=
 
-.PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
+.PHONY: env demo test test-long oracle orders risk mutants faults lint smoke wheel docs bench bench-rules
 .PHONY: bench-profile lock sbom clean
 .DELETE_ON_ERROR:
 
@@ -28,6 +30,9 @@ test-long: env
 
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
+
+risk: env
+	$(BIN)/python -m pytest tests/risk -m long -p no:randomly --log-cli-level=INFO
 
 mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
@@ -55,10 +60,11 @@ docs: env
 	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 	$(BIN)/python -m protocols.pages docs/reference/protocols
 	$(BIN)/python -m protocols.reference docs/reference
+	$(BIN)/python -m flows.commands.reference docs/reference/commands.md
 
 bench: env
-	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n \
-		&& $(BIN)/python -m tests.bench --sessions $$n || exit 1; done
+	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n --skip "$(SKIP)" \
+		&& $(BIN)/python -m tests.bench --sessions $$n --skip "$(SKIP)" || exit 1; done
 	$(BIN)/python -m tests.bench.page
 
 bench-profile: env
