@@ -9,7 +9,6 @@ leaves deleted rows in its file.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from checks.contract import contracts
 from flows.alive import CURRENT
+from flows.aside import private_files, sync
 from flows.audit import enter
 from flows.deliveries import note_purged
 from flows.errors import UsageError
@@ -163,14 +163,12 @@ def _compact(warehouse: Warehouse) -> None:
     """Copy the database and put the copy in its place; the warehouse is closed then."""
     fresh = warehouse.folder / f"{DATABASE}.fresh"
     fresh.unlink(missing_ok=True)
-    previous = os.umask(0o077)
-    try:
+    with private_files():
         warehouse.db.execute(f"ATTACH {quoted(str(fresh))} AS fresh")
         warehouse.db.execute("COPY FROM DATABASE keel TO fresh")
         warehouse.db.execute("DETACH fresh")
-    finally:
-        os.umask(previous)
     warehouse.db.close()
+    sync(fresh)
     fresh.replace(warehouse.folder / DATABASE)
 
 

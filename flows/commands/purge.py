@@ -65,7 +65,7 @@ def purge(
             words = "let in again from the next delivery on; have the clinic deliver them anew."
             typer.echo(json.dumps({"readmitted": True}) if as_json else words)
             return
-        found, applied = _purged(load_settings(config, overrides), apply=apply)
+        found, applied = run_purge(load_settings(config, overrides), apply=apply)
         if as_json:
             typer.echo(json.dumps({"applied": applied, **asdict(found)}, indent=2))
         elif applied:
@@ -74,7 +74,7 @@ def purge(
             typer.echo(f"would take out {found.words()}; nothing was changed")
 
 
-def _purged(settings: Settings, *, apply: bool) -> tuple[Purge, bool]:
+def run_purge(settings: Settings, *, apply: bool) -> tuple[Purge, bool]:
     """What goes, and whether it went."""
     from flows.purge import is_pending, look
     from flows.warehouse import read_warehouse

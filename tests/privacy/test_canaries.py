@@ -190,7 +190,16 @@ FAILURES: dict[str, tuple[int, Break]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", FAILURES)
+# As the others are, but by another way to the same sentence.
+LONG = {
+    "more fields than columns", "not UTF-8", "no end of a quote", "an error after an error",
+    "a source's SELECT fails", "no header",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=pytest.mark.long if how in LONG else []) for how in FAILURES]
+)
 def test_a_night_that_fails(
     nights: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:

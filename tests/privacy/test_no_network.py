@@ -36,6 +36,7 @@ def demo(folder: Path, *more: str) -> list[str]:
 
 
 @alone
+@pytest.mark.long
 def test_a_demo_runs_where_there_is_no_network(tmp_path: Path) -> None:
     """Not even a loopback: whatever asks for an address fails."""
     done = subprocess.run(
