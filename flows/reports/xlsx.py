@@ -42,8 +42,9 @@ _Rows = Iterator[Sequence[Any]]
 
 
 def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path, scope: str = "") -> None:
-    """Write the spreadsheet from the published tables (schemas marts and ops). `scope` says what the
-    report is narrowed to, if it is.
+    """Write the spreadsheet from the published tables (schemas marts and ops).
+
+    `scope` says what the report is narrowed to, if it is. The same tables give the same bytes.
     """
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)

@@ -64,7 +64,7 @@ def _feeds(site: Site) -> list[Row]:
 
 
 def _quarantine(site: Site) -> list[Row]:
-    """Rows still kept out, by clinic, feed and reason, with how long the oldest has been."""
+    """Rows still kept out, by clinic, feed and reason, with how many days the oldest has been."""
     at = site.run["as_of"].isoformat()
     return rows(
         site.db,
@@ -72,7 +72,7 @@ def _quarantine(site: Site) -> list[Row]:
         f"max(date_diff('day', delivered_at, TIMESTAMPTZ '{at}')) AS days FROM "
         "(SELECT clinic_id, feed, delivered_at, unnest(reasons) AS reason FROM ops.quarantine "
         "WHERE released_run IS NULL) GROUP BY ALL "
-        f"ORDER BY rows DESC, clinic_id, feed, reason LIMIT {MOST_ROWS}",
+        f"ORDER BY clinic_id, feed, rows DESC, reason LIMIT {MOST_ROWS}",
     )
 
 
