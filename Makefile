@@ -60,6 +60,7 @@ docs: env
 	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 	$(BIN)/python -m protocols.pages docs/reference/protocols
 	$(BIN)/python -m protocols.reference docs/reference
+	$(BIN)/python -m flows.commands.reference docs/reference/commands.md
 
 bench: env
 	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n --skip "$(SKIP)" \
