@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import itertools
 import json
@@ -15,18 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from checks.contract import Contract, contract
 from flows import __version__
 from flows.aside import private_files
+from flows.keeping import keep_file, keep_rows, rows_kept
 from flows.landing import Delivery, Found
-from flows.raw import NETWORK, keep, raw_file, withdrawal
+from flows.raw import raw_file, withdrawal
 from flows.runs import Run, add_notes
 from flows.settings import Settings
-from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
+from flows.sources import opened
 from flows.sources.foreign import ForeignBatch, convert
-from flows.tombstones import without_purged
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
@@ -42,9 +39,11 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
     """
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool, private_files():
         for group in _groups(found.deliveries):
-            read = pool.map(partial(_read, warehouse, run), group)
+            read = list(pool.map(partial(_read, warehouse, run), group))
+            for _, about in read:
+                _tell_purged(warehouse, run, about or {})
             with warehouse.transaction():
-                _write_down(warehouse, run, list(zip(group, read, strict=True)))
+                _write_down(warehouse, list(zip(group, read, strict=True)))
     for source in settings.source:
         conversion = convert(source, Path())
         with warehouse.transaction():
@@ -133,14 +132,13 @@ def _read(
             "source": None,
             "derived": {},
         }
-        outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
+        outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held)
     decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
     return known, about | _versions(held) | outcome | decided
 
 
 def _write_down(
     warehouse: Warehouse,
-    run: Run,
     read: Sequence[tuple[Delivery, tuple[_Known | None, dict[str, Any] | None]]],
 ) -> None:
     """A group as batches and in the ledger; a batch that is tried again takes its old place."""
@@ -154,7 +152,6 @@ def _write_down(
         if about is not None:
             batches.append(about | {"batch_no": number})
             again += [known[0]] if known is not None else []
-            _tell_purged(warehouse, run, about)
     db = warehouse.db
     db.execute("DELETE FROM ops.batches WHERE list_contains(?, batch_no)", [again])
     _insert(warehouse, *batches)
@@ -196,7 +193,7 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         }
     else:
         db.register("foreign_rows", batch.rows)
-        outcome["rows"] = _keep(warehouse, "SELECT * FROM foreign_rows", tuple(header), about)
+        outcome["rows"] = keep_rows(warehouse, "SELECT * FROM foreign_rows", tuple(header), about)
         db.unregister("foreign_rows")
         _tell_purged(warehouse, run, about)
     with warehouse.transaction():
@@ -260,39 +257,6 @@ def _all_rows_dated(warehouse: Warehouse, about: Mapping[str, Any], batch_id: st
     return undated is None
 
 
-def _keep_file(
-    warehouse: Warehouse, path: str, about: dict[str, Any], held: Contract
-) -> dict[str, Any]:
-    """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
-    db, suffix = warehouse.db, suffix_of(about["path"])
-    assert suffix is not None
-    try:
-        text = formats()[suffix].text_select(db, path, suffix)
-        _check_columns(text.header, about["clinic_id"], held)
-        known = {*held.names, "clinic_id"}
-        about["unknown_columns"] = [
-            shown_name(text.header, name) for name in text.header if name not in known
-        ]
-        about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
-        rows = _keep(warehouse, text.sql, text.header, about)
-    except Unreadable as problem:
-        return {"state": "blocked", "reason": str(problem)}
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        return {"state": "blocked", "reason": _csv_problem(str(error))}
-    return {"state": "landed", "rows": rows}
-
-
-def _keep(warehouse: Warehouse, select: str, header: tuple[str, ...], about: dict[str, Any]) -> int:
-    """Keep a delivery's rows as Parquet, but none of patients who were purged; gives how many."""
-    clinic_id, feed = about["clinic_id"], about["feed"]
-    rest, purged = without_purged(warehouse, select, header, clinic_id, feed)
-    if purged:
-        about["purged"] = purged
-    target = raw_file(warehouse, clinic_id, feed, about["batch_id"])
-    keep(warehouse.db, rest, target, about)
-    return rows_kept(warehouse.db, target)
-
-
 def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> None:
     if "purged" in about:
         note = (
@@ -300,51 +264,6 @@ def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> No
             "see `keel purge --help` if one of them has come back."
         )
         add_notes(warehouse, run, [note])
-
-
-def _extract_source(
-    db: duckdb.DuckDBPyConnection, header: tuple[str, ...], select: str, day: str | None
-) -> str:
-    """rows, when any of them says its extract time; else name or none."""
-    if "extracted_at" in header:
-        stated = db.execute(
-            f"SELECT 1 FROM ({select}) WHERE {identifier('extracted_at')} <> '' LIMIT 1"
-        ).fetchone()
-        if stated:
-            return "rows"
-    return "name" if day else "none"
-
-
-def rows_kept(db: duckdb.DuckDBPyConnection, target: Path) -> int:
-    """How many rows a raw file has."""
-    row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _check_columns(header: tuple[str, ...], clinic_id: str, held: Contract) -> None:
-    needed = [column.name for column in held.columns if column.required]
-    if clinic_id == NETWORK and "clinic_id" not in needed:
-        needed.append("clinic_id")
-    for name in needed:
-        if name not in header:
-            near = difflib.get_close_matches(name, header, n=1)
-            hint = f"; the nearest is {shown_name(header, near[0])}" if near else ""
-            raise Unreadable(f"its header has no column {name}{hint}")
-
-
-def _csv_problem(error: str) -> str:
-    """DuckDB's complaint without the line that it quotes."""
-    where = re.search(r"CSV Error on Line: (\d+)", error)
-    line = f"line {where[1]}" if where else "a line"
-    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", error)
-    if counts:
-        return f"{line} has {counts[2]} fields where the header has {counts[1]}"
-    if "unicode" in error.lower() or "utf" in error.lower():
-        return f"{line} is not UTF-8"
-    if "quote" in error.lower():
-        return f"{line} has a quote that does not end"
-    return f"{line} cannot be read as its format"
 
 
 def _insert(warehouse: Warehouse, *batches: Mapping[str, Any]) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 from checks.contract import contracts
 from flows.alive import CURRENT
 from flows.audit import enter
-from flows.deliveries import note_purged, rows_kept
+from flows.deliveries import note_purged
 from flows.errors import UsageError
+from flows.keeping import rows_kept
 from flows.night import Night
 from flows.pseudonyms import pseudonym_of
 from flows.raw import KEPT_ROW, keep, raw_columns, row_number, told

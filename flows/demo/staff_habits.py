@@ -22,13 +22,14 @@ _LATE = {3: 1.5, 0: 2.0, 2: 3.0}
 # instead of eight, by the network's turn.
 _GENEROUS_AT = 0
 _DOSE = (1.15, 1.3, 1.45)
+_STEP = 1.2
 _TROCHES = (9, 11, 14)
 _WASTEFUL, _SLOW, _OUTSIDE = (int(NURSES[at]) for at in (1, 2, 0))
 _GENEROUS = int(PRESCRIBERS[-1])
 
 
 def prescribe_by_weight(planting: Planting) -> None:
-    """One prescriber's infusions are stronger from the second on."""
+    """One prescriber's infusions are stronger from the second on, each by no more than a fifth."""
     care = planting.care
     if care.clinic.carelessness != _GENEROUS_AT:
         return
@@ -39,7 +40,8 @@ def prescribe_by_weight(planting: Planting) -> None:
     picked = np.flatnonzero(mine)
     if not len(picked):
         return
-    amount = (doses["amount_mg"][picked] * strength).round(1)
+    times = np.minimum(strength, _STEP ** sessions["number"][picked])
+    amount = (doses["amount_mg"][picked] * times).round(1)
     doses["amount_mg"][picked] = amount
     doses["opened_mg"][picked] = np.ceil(amount / 100) * 100
     doses["wasted_mg"][picked] = (doses["opened_mg"][picked] - amount).round(1)
