@@ -19,12 +19,15 @@ _MARK = ".keel-report"
 
 def write_again(settings: Settings, scope: Scope, out: Path | None) -> Path:
     """Write the report; gives its first page. Without `out` the pages of the run itself, which must
-    come out as they were published; of a part, or with `out`, a folder of its own.
+    come out as they were published; of a part, or with `out`, a folder of its own, which holds the
+    spreadsheet and the PDF too.
 
     Raises UsageError when no run is there or `out` is somebody else's, KeelError when the run's
     pages would come out otherwise.
     """
     from flows.reports.html import write_html
+    from flows.reports.pdf import write_pdf
+    from flows.reports.xlsx import write_xlsx
 
     run = _current(settings)
     if out is None and scope.narrow:
@@ -32,6 +35,9 @@ def write_again(settings: Settings, scope: Scope, out: Path | None) -> Path:
     with _replaced(out or run / REPORT, own=out is None) as aside:
         with published_tables(run, scope) as db:
             write_html(db, aside, scope.words)
+            if out is not None:
+                write_xlsx(db, aside / "report.xlsx", scope.words)
+                write_pdf(db, aside / "report.pdf", scope.words)
         if out is None:
             _must_be_the_same(run, aside)
     return (out or run / REPORT) / "index.html"

@@ -14,7 +14,7 @@ from flows.reports.paper import Paper, Strip
 from flows.reports.standing import clinic_rows, month_rows, recent, rule_rows, worst_first
 from flows.reports.terms import TERMS
 from flows.reports.verdicts import ORDER, network_answer, targeted
-from flows.reports.words import number, percent
+from flows.reports.words import counted, number, percent
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 MOST_CLINICS, MOST_RULES, MOST_WORK, MOST_MONTHS, MOST_BLOCKED = 60, 20, 15, 24, 20
 
 
-def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write the summary from the published tables (schemas marts and ops).
+def write_pdf(db: duckdb.DuckDBPyConnection, path: Path, scope: str = "") -> None:
+    """Write the summary from the published tables (schemas marts and ops). `scope` says what the
+    report is narrowed to, if it is.
 
     The same tables give the same bytes.
     """
@@ -32,9 +33,10 @@ def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     rates.prepare(db)
     end = head(db)
     acts = f"audit head {end.entry_no}: {end.hash[:16]}" if end.entry_no else "audit log empty"
+    narrowed = f"; of {scope} only" if scope else ""
     paper = Paper(
         title=f"Compliance report, run {run['run_id']}",
-        header_text=f"Compliance report, as of {made:%Y-%m-%d %H:%M} UTC",
+        header_text=f"Compliance report, as of {made:%Y-%m-%d %H:%M} UTC{narrowed}",
         footer_text=f"Run {run['run_id']}, Keel {run['keel_version']}, {acts}",
         made=made,
     )
@@ -42,7 +44,7 @@ def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     paper.heading("Compliance report", level=1)
     days = f"; sessions of {overview['first_day']} to {overview['last_day']}"
     paper.says(
-        f"{overview['clinics']:,} clinics, as of {made:%Y-%m-%d %H:%M} UTC"
+        f"{counted(overview['clinics'], 'clinic')}, as of {made:%Y-%m-%d %H:%M} UTC"
         f"{days if overview['first_day'] else ''}."
         + (f" Audit log: {end.entry_no:,} entries, head {end.hash}." if end.entry_no else "")
     )

@@ -41,8 +41,11 @@ _DEFINITIONS: Columns = (("Word", "text"), ("Meaning", "long"))
 _Rows = Iterator[Sequence[Any]]
 
 
-def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write the spreadsheet from the published tables (schemas marts and ops)."""
+def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path, scope: str = "") -> None:
+    """Write the spreadsheet from the published tables (schemas marts and ops).
+
+    `scope` says what the report is narrowed to, if it is. The same tables give the same bytes.
+    """
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)
     rates.prepare(db)
@@ -51,6 +54,7 @@ def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     with workbook(path, f"Keel run {run['run_id']}, as of {made:%Y-%m-%d %H:%M} UTC", made) as book:
         clinics = clinic_rows(db, names, targeted(db, since), since)
         answer = network_answer(row["verdict"] for row in clinics)
+        answer += f" Of {scope} only." if scope else ""
         book.sheet("Summary", answer, _SUMMARY, _summary(db, run))
         book.sheet("Clinics", _judged_since(since), _CLINICS, _clinics(clinics, names))
         book.sheet("Rules", "One row is one rule in the whole network and of all time, critical "

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import fastexcel
 import polars as pl
+import pypdf
 import pytest
 
+from tests.commands.cli import keel
 from tests.demo_site import HOSTILE_NAME
 from tests.reports.conftest import Forms
 
@@ -175,3 +178,18 @@ def test_a_hostile_name_is_text_everywhere(forms: Forms) -> None:
     plain = HOSTILE_NAME.replace("🌙", "?")
     assert any(plain[:15] in page for page in forms.pdf_pages)
     assert "stand as the nearest plain letter" in forms.pdf_pages[-1]
+
+
+def test_a_part_of_a_run_has_all_three_forms_and_each_says_so(
+    published: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "part"
+    done = keel("report", "--publish", published, "--clinic", "c01", "--out", out)
+    assert done.exit_code == 0, done.output
+    book = fastexcel.read_excel(out / "report.xlsx")
+    assert book.load_sheet("Clinics", header_row=2).to_polars()["Clinic"].to_list() == ["c01"]
+    (said, *_) = book.load_sheet("Summary", header_row=None).to_polars().row(0)
+    assert said.endswith("Of c01 only.")
+    first = pypdf.PdfReader(out / "report.pdf").pages[0].extract_text()
+    assert "of c01 only" in first
+    assert "1 clinic," in first
