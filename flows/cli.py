@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flows import __version__
+from flows.commands.backup import backup, restore
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (nightly, demo, check, history, whois, doctor):
+for command in (backup, restore, nightly, demo, check, history, whois, doctor):
     app.command()(command)
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")

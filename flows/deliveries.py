@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -11,31 +10,47 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from checks.contract import Contract, contract
 from flows import __version__
+from flows.intake import StillWritten, count_rows, keep_file, sha256, watched
 from flows.landing import Delivery, Found
-from flows.raw import NETWORK, keep, raw_file, withdrawal
+from flows.raw import keep, raw_file, withdrawal
 from flows.runs import Run
 from flows.settings import Settings
-from flows.sources import Unreadable, formats, identifier, opened, shown_name, suffix_of
+from flows.sources import CannotOpen, opened
 from flows.sources.foreign import ForeignBatch, convert
+from flows.sources.foreign_files import UnreadableInput
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
 _LOADED = "('landed', 'accepted', 'partial')"
 
 
-def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> None:
+def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> dict[str, str]:
     """Keep each delivery as raw Parquet and write it down as landed, blocked or duplicate.
 
-    Raises OSError when a file vanished or cannot be read, UsageError for a foreign source.
+    Gives a sentence by the name of each file or source that could not be read this time, which
+    holds nothing else back. Raises UsageError for the settings of a foreign source.
     """
+    left: dict[str, str] = {}
     for delivery in found.deliveries:
-        _land_file(warehouse, delivery, run)
+        try:
+            _land_file(warehouse, delivery, run, settings)
+        except StillWritten:
+            left[delivery.name] = (
+                f"{delivery.name}: is still being written; the next night reads it."
+            )
+        except CannotOpen as error:
+            left[delivery.name] = (
+                f"{delivery.name}: cannot be opened ({error.strerror}); mend that, and the next "
+                "night reads it."
+            )
     for source in settings.source:
-        conversion = convert(source, Path())
+        try:
+            conversion = convert(source, Path())
+        except UnreadableInput as problem:
+            left[source.system] = str(problem)
+            continue
         with warehouse.transaction():
             for account in conversion.accounts:
                 warehouse.db.execute(
@@ -45,13 +60,15 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
                 )  # fmt: skip
         for batch in conversion.batches:
             _land_foreign(warehouse, batch, run, source.system)
+    return left
 
 
-def bytes_known(warehouse: Warehouse, delivery: Delivery) -> bool:
+def bytes_known(warehouse: Warehouse, delivery: Delivery, settings: Settings) -> bool:
     """Whether a file has the bytes of one that is loaded, at no later time, or was just touched."""
     with opened(delivery.path) as path:
-        digest = _sha256(path)
-    known = _known(warehouse, delivery.name, digest)
+        digest = sha256(path)
+    encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
+    known = _known(warehouse, delivery.name, digest, encoding)
     if known is not None:
         return not known[1]
     about = {
@@ -69,7 +86,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     more: dict[str, Any] = {
         "batch_no": _next_batch(warehouse),
         "state": "landed",
-        "rows": _rows(warehouse.db, target),
+        "rows": count_rows(warehouse.db, target),
     }
     if withdrawal(target).exists():
         counts = dict.fromkeys(("loaded", "unchanged", "quarantined"), 0)
@@ -77,11 +94,13 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     _insert(warehouse, {**about, **more, **_versions(contract(about["feed"]))})
 
 
-def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
+def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run, settings: Settings) -> None:
     held = contract(delivery.feed)
+    encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
     with opened(delivery.path) as path:
-        digest = _sha256(path)
-        known = _known(warehouse, delivery.name, digest)
+        unchanged = watched(path)
+        digest = sha256(path)
+        known = _known(warehouse, delivery.name, digest, encoding)
         if known is not None and not known[1]:
             with warehouse.transaction():
                 _into_ledger(warehouse, delivery, known[0])
@@ -93,6 +112,7 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
             "path": delivery.name,
             "file_sha256": digest,
             "bytes": delivery.bytes,
+            "encoding": encoding,
             "first_seen_run": run.run_id,
             "first_seen_at": run.started_at.isoformat(),
             "name_day": _name_day(delivery.path.name),
@@ -101,7 +121,8 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
             "source": None,
             "derived": {},
         }
-        outcome = _duplicate(warehouse, about) or _keep_file(warehouse, path, about, held)
+        outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held, unchanged)
+        unchanged()
     with warehouse.transaction():
         number = _number(warehouse, known)
         _into_ledger(warehouse, delivery, number["batch_no"])
@@ -111,7 +132,7 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run) -> None:
 
 def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
     db, held = warehouse.db, contract(batch.feed)
-    known = _known(warehouse, batch.label, batch.sha256)
+    known = _known(warehouse, batch.label, batch.sha256, None)
     if known is not None and not known[1]:
         return
     header = batch.rows.column_names
@@ -156,17 +177,19 @@ def _number(warehouse: Warehouse, known: tuple[int, bool] | None) -> dict[str, i
     return {"batch_no": known[0]}
 
 
-def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | None:
+def _known(
+    warehouse: Warehouse, path: str, digest: str, encoding: str | None
+) -> tuple[int, bool] | None:
     """The batch of these bytes under this path, and whether its text is worth another try."""
     row = warehouse.db.execute(
         "SELECT batch_no, state = 'blocked' AND judged_under IS NULL, feed, contract_sha256, "
-        "keel_version FROM ops.batches WHERE path = ? AND file_sha256 = ?",
+        "keel_version, encoding FROM ops.batches WHERE path = ? AND file_sha256 = ?",
         [path, digest],
     ).fetchone()
     if row is None:
         return None
-    number, unreadable, feed, sha, version = row
-    return number, unreadable and (sha, version) != (contract(feed).sha256, __version__)
+    number, unreadable, feed, *under = row
+    return number, unreadable and under != [contract(feed).sha256, __version__, encoding]
 
 
 def _duplicate(warehouse: Warehouse, about: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -203,73 +226,6 @@ def _all_rows_dated(warehouse: Warehouse, about: Mapping[str, Any], batch_id: st
         "SELECT 1 FROM read_parquet(?) WHERE coalesce(extracted_at, '') = '' LIMIT 1", [str(file)]
     ).fetchone()
     return undated is None
-
-
-def _keep_file(
-    warehouse: Warehouse, path: str, about: dict[str, Any], held: Contract
-) -> dict[str, Any]:
-    """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
-    db, suffix = warehouse.db, suffix_of(about["path"])
-    assert suffix is not None
-    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
-    try:
-        text = formats()[suffix].text_select(db, path, suffix)
-        _check_columns(text.header, about["clinic_id"], held)
-        known = {*held.names, "clinic_id"}
-        about["unknown_columns"] = [
-            shown_name(text.header, name) for name in text.header if name not in known
-        ]
-        about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
-        keep(db, text.sql, target, about)
-    except Unreadable as problem:
-        return {"state": "blocked", "reason": str(problem)}
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        return {"state": "blocked", "reason": _csv_problem(str(error))}
-    return {"state": "landed", "rows": _rows(db, target)}
-
-
-def _extract_source(
-    db: duckdb.DuckDBPyConnection, header: tuple[str, ...], select: str, day: str | None
-) -> str:
-    """rows, when any of them says its extract time; else name or none."""
-    if "extracted_at" in header:
-        stated = db.execute(
-            f"SELECT 1 FROM ({select}) WHERE {identifier('extracted_at')} <> '' LIMIT 1"
-        ).fetchone()
-        if stated:
-            return "rows"
-    return "name" if day else "none"
-
-
-def _rows(db: duckdb.DuckDBPyConnection, target: Path) -> int:
-    row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _check_columns(header: tuple[str, ...], clinic_id: str, held: Contract) -> None:
-    needed = [column.name for column in held.columns if column.required]
-    if clinic_id == NETWORK and "clinic_id" not in needed:
-        needed.append("clinic_id")
-    for name in needed:
-        if name not in header:
-            near = difflib.get_close_matches(name, header, n=1)
-            hint = f"; the nearest is {shown_name(header, near[0])}" if near else ""
-            raise Unreadable(f"its header has no column {name}{hint}")
-
-
-def _csv_problem(error: str) -> str:
-    """DuckDB's complaint without the line that it quotes."""
-    where = re.search(r"CSV Error on Line: (\d+)", error)
-    line = f"line {where[1]}" if where else "a line"
-    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", error)
-    if counts:
-        return f"{line} has {counts[2]} fields where the header has {counts[1]}"
-    if "unicode" in error.lower() or "utf" in error.lower():
-        return f"{line} is not UTF-8"
-    if "quote" in error.lower():
-        return f"{line} has a quote that does not end"
-    return f"{line} cannot be read as its format"
 
 
 def _insert(warehouse: Warehouse, values: Mapping[str, Any]) -> None:
@@ -314,8 +270,3 @@ def _name_day(name: str) -> str | None:
         except ValueError:
             continue
     return None
-
-
-def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

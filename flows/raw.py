@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,16 @@ def withdrawal(raw: Path) -> Path:
 
 
 def keep(
-    db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
+    db: duckdb.DuckDBPyConnection,
+    select: str,
+    target: Path,
+    about: Mapping[str, object],
+    check: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write a SELECT's rows under another name, flush, rename: a raw file is whole or not there.
+    """Write a SELECT's rows under another name, have them checked (as a relation), flush, rename:
+    a raw file is whole or not there.
 
-    Raises what DuckDB raises for a SELECT that cannot be read.
+    Raises what DuckDB raises for a SELECT that cannot be read, and what `check` raises.
     """
     temporary = target.with_suffix(".tmp")
     previous = os.umask(0o077)
@@ -49,6 +54,7 @@ def keep(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
             f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {said}}})"
         )
+        check(f"read_parquet({quoted(str(temporary))})")
         _flush(temporary)
         temporary.replace(target)
         _flush(target.parent)
