@@ -46,13 +46,18 @@ def head(db: duckdb.DuckDBPyConnection) -> Head:
 def append(warehouse: Warehouse, act: str, subject: str | None, outcome: Outcome) -> None:
     """Write an act down before its result is shown; `subject` is an id or a pseudonym."""
     with warehouse.transaction():
-        last = head(warehouse.db)
-        entry = (last.entry_no + 1, datetime.now(UTC), _actor(), act, subject, outcome)
-        warehouse.db.execute(
-            f"INSERT INTO ops.audit_log ({_COLUMNS}, previous_hash, entry_hash) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [*entry, last.hash, _hash(last.hash, entry)],
-        )
+        enter(warehouse, act, subject, outcome)
+
+
+def enter(warehouse: Warehouse, act: str, subject: str | None, outcome: Outcome) -> None:
+    """The same within the caller's transaction, for an act that changes the warehouse itself."""
+    last = head(warehouse.db)
+    entry = (last.entry_no + 1, datetime.now(UTC), _actor(), act, subject, outcome)
+    warehouse.db.execute(
+        f"INSERT INTO ops.audit_log ({_COLUMNS}, previous_hash, entry_hash) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [*entry, last.hash, _hash(last.hash, entry)],
+    )
 
 
 def verify(db: duckdb.DuckDBPyConnection, kept: Mapping[str, Head]) -> str | None:

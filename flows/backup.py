@@ -1,4 +1,5 @@
-"""A warehouse as one archive, and back: the database, the raw deliveries and the pseudonyms' key.
+"""A warehouse as one archive, and back: the database, the raw deliveries (with what is left
+of those purged) and the key of the pseudonyms.
 
 The archive is a gzipped tar. Its first member, `manifest.json`, has the SHA-256 and size of every
 other; nothing else, and nothing of another kind, is taken out of it again.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flows import __version__
+from flows.aside import private_files
 from flows.audit import append
 from flows.errors import DiskError, KeelError, UsageError
 from flows.lock import locked, not_writable
@@ -33,7 +35,8 @@ MANIFEST = "manifest.json"
 LONGEST_MANIFEST = 200_000_000
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9 ._+@=()-]*"
 _MEMBER = re.compile(
-    rf"{re.escape(DATABASE)}|{re.escape(KEY_FILE)}|raw/{_NAME}/[a-z]+/b[0-9a-f]{{12}}\.(parquet|withdrawn)"
+    rf"{re.escape(DATABASE)}|{re.escape(KEY_FILE)}|raw/purged\.parquet"
+    rf"|raw/{_NAME}/[a-z]+/b[0-9a-f]{{12}}\.(parquet|withdrawn)"
 )
 _AT_ONCE = 1 << 20
 
@@ -89,8 +92,8 @@ def restore(archive: Path, folder: Path) -> Archived:
         raise UsageError(f"{folder}: is not empty; name another folder with --warehouse.")
     target = folder.absolute()
     temporary = target.with_name(f".{target.name}.restored-{os.getpid()}")
-    with _writable(target.parent):
-        temporary.mkdir(parents=True, mode=0o700)
+    with _writable(target.parent), private_files():
+        temporary.mkdir(parents=True)
         try:
             with _explained(archive):
                 listed = _unpack(archive, temporary)
@@ -107,13 +110,14 @@ def restore(archive: Path, folder: Path) -> Archived:
 def _archived(
     archive: Path, folder: Path, listed: Mapping[str, Mapping[str, Any]], notes: tuple[str, ...]
 ) -> Archived:
-    deliveries = sum(name.endswith(".parquet") for name in listed)
+    deliveries = sum(name.count("/") == 3 and name.endswith(".parquet") for name in listed)
     total = sum(int(one["bytes"]) for one in listed.values())
     return Archived(str(archive), str(folder), deliveries, total, notes)
 
 
 def _members(folder: Path) -> list[str]:
-    names = [path.relative_to(folder).as_posix() for path in folder.glob("raw/*/*/*")]
+    found = [*folder.glob("raw/*"), *folder.glob("raw/*/*/*")]
+    names = [path.relative_to(folder).as_posix() for path in found]
     kept = [name for name in (DATABASE, KEY_FILE, *sorted(names)) if _MEMBER.fullmatch(name)]
     return [name for name in kept if (folder / name).is_file()]
 
@@ -191,7 +195,7 @@ def _manifest(tar: tarfile.TarFile, packed: int, folder: Path) -> dict[str, dict
 
 def _copy(source: IO[bytes], target: Path) -> str:
     """Write a member; gives its SHA-256."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:

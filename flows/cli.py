@@ -11,6 +11,9 @@ from typing import Annotated
 import typer
 
 from flows import __version__
+from flows.commands.alive import alive
+from flows.commands.audit import audit
+from flows.commands.backfill import backfill
 from flows.commands.backup import backup, restore
 from flows.commands.batch import batch
 from flows.commands.check import check
@@ -19,6 +22,10 @@ from flows.commands.doctor import doctor
 from flows.commands.history import history
 from flows.commands.nightly import nightly
 from flows.commands.protocol import protocol
+from flows.commands.purge import purge
+from flows.commands.report import report
+from flows.commands.risk import risk
+from flows.commands.schedule import schedule
 from flows.commands.whois import whois
 
 FAREWELL_SECONDS = 15
@@ -31,8 +38,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (backup, restore, nightly, demo, check, history, whois, doctor):
+for command in (
+    nightly, demo, report, check, history, risk, backfill, backup, restore, purge, whois, doctor,
+    alive, schedule,
+):  # fmt: skip
     app.command()(command)
+app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
 app.add_typer(protocol, name="protocol")
 

@@ -1,7 +1,7 @@
-"""Cost, from facts and judged sessions to its marts, made anew each night.
+"""Cost, from facts and judged sessions to its marts: of patients and months that a night touched.
 
-Sessions in buckets, then courses and charges in buckets of patients, so that memory does not grow
-with the network; only sums by month, courses of cohorts and what disagrees are held together.
+Sessions, courses and charges in buckets of patients, months in buckets of clinics, so that memory
+does not grow with the network; cohorts are made anew from what is one row a course.
 """
 
 from __future__ import annotations
@@ -10,40 +10,44 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched, number_of_buckets
-from flows.marts import insert, instants
+from flows.frames import cutoffs, fetched
+from flows.marts import clear, insert, instants
 from flows.metrics.billing import billing_findings
 from flows.metrics.cost import cost_missing, cost_no_shows, cost_sessions, in_dollars
-from flows.metrics.cost_groups import cost_cohorts, cost_courses, cost_monthly, monthly_sums
+from flows.metrics.cost_groups import cost_cohorts, cost_courses, cost_monthly
 from flows.metrics.money import millionths
-from flows.metrics.outcomes import COURSE, courses_of
-from flows.metrics.revenue import session_revenue
+from flows.metrics.outcomes import courses_of
+from flows.metrics.revenue import ANSWERS, session_revenue
 from flows.runs import Run
 from flows.settings import Settings
+from flows.touched import Touched, touch
 from flows.warehouse import Warehouse
 from protocols.costs import Costs, costs
 from protocols.model import Protocol
 from protocols.times import INSTANT
 
-MARTS = ("cost_sessions", "cost_monthly", "cost_courses", "cost_cohorts", "cost_no_shows",
-         "cost_missing", "billing_findings")  # fmt: skip
+OF_PATIENTS = ("cost_sessions", "cost_courses", "billing_findings")
+OF_MONTHS = ("cost_monthly", "cost_missing", "cost_no_shows")
+MARTS = (*OF_PATIENTS, *OF_MONTHS, "cost_cohorts")
 # A session's start is that of its first dose where it has none of its own; none after as_of.
 _FIRST_DOSES = (
     "SELECT clinic_id, session_id, min(started_at) AS first_dose_at FROM facts.doses "
-    "WHERE started_at <= $as_of AND session_id IS NOT NULL GROUP BY ALL"
+    "SEMI JOIN (FROM facts.sessions WHERE started_at IS NULL) USING (clinic_id, session_id) "
+    "WHERE started_at <= $as_of GROUP BY ALL"
 )
 _SESSIONS = (
-    "SELECT f.clinic_id, f.session_id, f.program AS own_program, f.status, f.arrived_at, "
-    "f.discharged_at, f.scheduled_at, f.scheduled_minutes, z.time_zone AS _zone, "
+    "SELECT f.clinic_id, f.session_id, f.patient_id, f.program AS own_program, f.status, "
+    "f.arrived_at, f.discharged_at, f.scheduled_at, f.scheduled_minutes, z.time_zone AS _zone, "
     "coalesce(f.started_at, d.first_dose_at) AS started_at FROM facts.sessions f "
     f"LEFT JOIN ({_FIRST_DOSES}) d USING (clinic_id, session_id) "
     "LEFT JOIN facts.clinics z USING (clinic_id) "
 )
 _HELD = (
     "WHERE f.status IN ('completed', 'aborted') "
-    "AND (f.started_at IS NULL OR f.started_at <= $as_of) "
+    "AND (f.started_at IS NULL OR f.started_at <= $as_of) AND "
 )
-_MISSED = "WHERE f.status = 'no_show' AND f.scheduled_at <= $as_of "
+_MISSED = "WHERE f.status = 'no_show' AND f.scheduled_at <= $as_of AND "
+_MISSED_IN = "date_trunc('month', timezone(z.time_zone, f.scheduled_at))::DATE"
 _DOSES = (
     "SELECT clinic_id, session_id, drug, acquisition, amount_mg, wasted_mg, started_at "
     "FROM facts.doses f WHERE started_at <= $as_of "
@@ -63,17 +67,20 @@ _VERSIONS = (
     "FROM facts.charges_history h JOIN facts.charges f USING (clinic_id, charge_id) "
     "WHERE NOT h._withdrawn AND NOT h._absent "
 )
+_COSTED = (
+    "SELECT f.*, date_trunc('month', f.local_date)::DATE AS month FROM marts.cost_sessions f WHERE "
+)
 _COMPLIANT = (
-    "SELECT clinic_id, subject_id AS session_id FROM marts.subjects "
-    "WHERE subject_kind = 'session' GROUP BY ALL "
+    "SELECT clinic_id, subject_id AS session_id FROM marts.subjects f "
+    "WHERE subject_kind = 'session' AND {0} GROUP BY ALL "
     "HAVING bool_and(status IN ('compliant', 'minor_misses'))"
 )
 _OF_COURSES = (
-    "SELECT s.clinic_id, s.patient_id, s.subject_id, s.protocol, s.protocol_version, s.program, "
-    "s.started_at, s.course, s.course_started_at, s.local_date, c.cost_usd, c.billed_usd, "
+    "SELECT f.clinic_id, f.patient_id, f.subject_id, f.protocol, f.protocol_version, f.program, "
+    "f.started_at, f.course, f.course_started_at, f.local_date, c.cost_usd, c.billed_usd, "
     "c.allowed_usd, c.payer_paid_usd, c.patient_owed_usd, c.patient_paid_usd, "
-    "c.billed_to_patient_on FROM marts.subjects s LEFT JOIN marts.cost_sessions c "
-    "ON c.clinic_id = s.clinic_id AND c.session_id = s.subject_id WHERE s.course IS NOT NULL"
+    "c.billed_to_patient_on FROM marts.subjects f LEFT JOIN marts.cost_sessions c "
+    "ON c.clinic_id = f.clinic_id AND c.session_id = f.subject_id WHERE f.course IS NOT NULL AND "
 )
 _OUTCOMES = (
     "SELECT clinic_id, patient_id, protocol, course, program, instrument, course_started_at, "
@@ -81,25 +88,41 @@ _OUTCOMES = (
     "responded_at, relapsed_at, treated_until, followed_until FROM marts.outcome_courses "
     "WHERE is_primary AND mature"
 )
+_COSTS_OF_COURSES = (
+    "SELECT clinic_id, patient_id, protocol, course, cost_usd, cost_by_outcome_usd, "
+    "time_zone AS _zone FROM marts.cost_courses LEFT JOIN facts.clinics USING (clinic_id)"
+)
+# Courses end as the cut-off moves on; a charge may name another patient's session.
+_DUE = (
+    "SELECT clinic_id, patient_id FROM marts.cost_courses JOIN new_cutoffs USING (clinic_id) "
+    "WHERE feed = 'sessions' AND NOT ended AND treated_until < cutoff UNION "
+    "SELECT clinic_id, patient_id FROM facts.charges SEMI JOIN ("
+    "SELECT clinic_id, session_id FROM facts.sessions f WHERE {0} UNION ALL "
+    "SELECT clinic_id, session_id FROM touched_rows UNION ALL "
+    "SELECT clinic_id, session_id FROM reached) USING (clinic_id, session_id)"
+)
 
 
 def update_costs(
-    warehouse: Warehouse, protocols: Sequence[Protocol], run: Run, settings: Settings
+    warehouse: Warehouse,
+    protocols: Sequence[Protocol],
+    run: Run,
+    settings: Settings,
+    touched: Touched,
 ) -> None:
     """Replace the marts of cost; `marts.subjects` and `marts.outcome_courses` must be whole."""
-    for table in MARTS:
-        warehouse.db.execute(f"DELETE FROM marts.{table}")
+    touch(warehouse, touched, _DUE.format(touched.patients()))
+    clear(warehouse, OF_PATIENTS, touched.patients())
+    clear(warehouse, OF_MONTHS, touched.months("month"))
     held = costs()
     rates = fetched(warehouse, _RATES)
     zones = fetched(warehouse, "SELECT clinic_id, time_zone AS _zone FROM facts.clinics")
     names = sorted(set(zones["_zone"].to_list())) or ["UTC"]
     delivered = cutoffs(warehouse, run.as_of).with_columns(pl.col("cutoff").cast(INSTANT))
-    _cost_sessions(warehouse, run, settings, held, rates, delivered, names)
-    no_shows = instants(fetched(warehouse, _SESSIONS + _MISSED, as_of=run.as_of))
-    missed = no_shows.with_columns(_program(settings)).lazy()
-    _insert(warehouse, "cost_no_shows", cost_no_shows(missed, rates.lazy(), held, names))
-    _cost_courses(warehouse, protocols, held, delivered, zones, names)
-    _check_charges(warehouse, run, held, delivered)
+    _cost_sessions(warehouse, run, settings, held, rates, delivered, names, touched)
+    _cost_months(warehouse, run, settings, held, rates, names, touched)
+    _cost_courses(warehouse, protocols, held, delivered, zones, names, touched)
+    _check_charges(warehouse, run, held, delivered, touched)
 
 
 def _cost_sessions(
@@ -110,19 +133,20 @@ def _cost_sessions(
     rates: pl.DataFrame,
     delivered: pl.DataFrame,
     zones: Sequence[str],
+    touched: Touched,
 ) -> None:
-    """Sessions, and what is summed over them."""
-    number = number_of_buckets(warehouse)
     billing = delivered.filter(pl.col("feed") == "charges").select("clinic_id").lazy()
-    compliant = fetched(warehouse, _COMPLIANT).lazy()
-    sums: list[pl.DataFrame] = []
-    missing: list[pl.DataFrame] = []
-    for bucket in range(number):
-        mine = f" AND hash(f.clinic_id, f.session_id) % {number} = {bucket}" if number > 1 else ""
+    for bucket in range(touched.buckets):
+        mine = touched.patients(bucket)
+        theirs = (
+            f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.sessions f WHERE {mine}) "
+            "USING (clinic_id, session_id)"
+        )
         sessions = instants(fetched(warehouse, _SESSIONS + _HELD + mine, as_of=run.as_of))
-        doses = fetched(warehouse, _DOSES + mine, as_of=run.as_of).lazy()
-        charges = fetched(warehouse, _CHARGES + mine, as_of=run.as_of).lazy()
-        versions = fetched(warehouse, _VERSIONS + mine).lazy()
+        doses = fetched(warehouse, f"FROM ({_DOSES}) {theirs}", as_of=run.as_of).lazy()
+        charges = fetched(warehouse, f"FROM ({_CHARGES}) {theirs}", as_of=run.as_of).lazy()
+        named = f"SEMI JOIN (FROM facts.charges {theirs}) USING (clinic_id, charge_id)"
+        versions = fetched(warehouse, f"FROM ({_VERSIONS}) {named}").lazy()
         rows = cost_sessions(
             sessions.with_columns(_program(settings)).lazy(),
             doses,
@@ -131,21 +155,31 @@ def _cost_sessions(
             billing,
             held,
             zones,
-        ).collect()
-        _insert(warehouse, "cost_sessions", rows.lazy())
-        sums.append(monthly_sums(rows.lazy(), compliant).collect())
-        missing.append(cost_missing(rows.lazy()).collect())
-    _insert(warehouse, "cost_monthly", cost_monthly(pl.concat(sums).lazy()))
-    _insert(warehouse, "cost_missing", _together(missing))
+        )
+        _insert(warehouse, "cost_sessions", rows.with_columns(pl.col(ANSWERS).fill_null(0)))
 
 
-def _together(missing: Sequence[pl.DataFrame]) -> pl.LazyFrame:
-    return (
-        pl.concat(missing)
-        .lazy()
-        .group_by("clinic_id", "program", "month", "missing")
-        .agg(pl.col("sessions").sum(), pl.col("first_on").min(), pl.col("last_on").max())
-    )
+def _cost_months(
+    warehouse: Warehouse,
+    run: Run,
+    settings: Settings,
+    held: Costs,
+    rates: pl.DataFrame,
+    zones: Sequence[str],
+    touched: Touched,
+) -> None:
+    """Months of what `cost_sessions` holds, and of no-shows."""
+    for bucket in range(touched.buckets):
+        mine = f" AND hash(f.clinic_id) % {touched.buckets} = {bucket}"
+        month = touched.months("date_trunc('month', f.local_date)::DATE")
+        rows = _in_millionths(fetched(warehouse, _COSTED + month + mine)).lazy()
+        compliant = fetched(warehouse, _COMPLIANT.format(month + mine)).lazy()
+        _insert(warehouse, "cost_monthly", cost_monthly(rows, compliant))
+        _insert(warehouse, "cost_missing", cost_missing(rows))
+    month = touched.months(_MISSED_IN)
+    no_shows = instants(fetched(warehouse, _SESSIONS + _MISSED + month, as_of=run.as_of))
+    missed = no_shows.with_columns(_program(settings)).lazy()
+    _insert(warehouse, "cost_no_shows", cost_no_shows(missed, rates.lazy(), held, zones))
 
 
 def _cost_courses(
@@ -155,43 +189,38 @@ def _cost_courses(
     delivered: pl.DataFrame,
     zones: pl.DataFrame,
     names: Sequence[str],
+    touched: Touched,
 ) -> None:
-    """Courses, in buckets of patients, and the cohorts of those that are mature."""
-    number = number_of_buckets(warehouse)
+    """Courses, and the cohorts of those that are mature."""
     seen = delivered.filter(pl.col("feed") == "sessions").select("clinic_id", "cutoff").lazy()
-    kept: list[pl.DataFrame] = []
-    for bucket in range(number):
-        mine = f" AND hash(s.clinic_id, s.patient_id) % {number} = {bucket}" if number > 1 else ""
-        rows = instants(fetched(warehouse, _OF_COURSES + mine))
-        usd = [name for name in rows.columns if name.endswith("_usd")]
-        costed = rows.lazy().with_columns(millionths(pl.col(name)).alias(name) for name in usd)
-        found = cost_courses(
-            courses_of(rows.lazy(), protocols, zones.lazy()), costed, seen, held, names
-        ).collect()
-        _insert(warehouse, "cost_courses", found.lazy())
-        kept.append(found.select(*COURSE, "_zone", "cost_usd", "cost_by_outcome_usd"))
+    for bucket in range(touched.buckets):
+        rows = instants(fetched(warehouse, _OF_COURSES + touched.patients(bucket))).lazy()
+        courses = courses_of(rows, protocols, zones.lazy())
+        found = cost_courses(courses, _in_millionths(rows.collect()).lazy(), seen, held, names)
+        _insert(warehouse, "cost_courses", found)
+    clear(warehouse, ("cost_cohorts",))
     outcomes = instants(fetched(warehouse, _OUTCOMES)).lazy()
-    _insert(
-        warehouse, "cost_cohorts", cost_cohorts(outcomes, pl.concat(kept).lazy(), held, names)
-    )  # fmt: skip
+    costed = _in_millionths(fetched(warehouse, _COSTS_OF_COURSES)).lazy()
+    _insert(warehouse, "cost_cohorts", cost_cohorts(outcomes, costed, held, names))
 
 
-def _check_charges(warehouse: Warehouse, run: Run, held: Costs, delivered: pl.DataFrame) -> None:
+def _check_charges(
+    warehouse: Warehouse, run: Run, held: Costs, delivered: pl.DataFrame, touched: Touched
+) -> None:
     """Charges against the checks of their codes."""
-    number = number_of_buckets(warehouse)
     dosing = delivered.filter(pl.col("feed") == "doses").select("clinic_id").lazy()
     lost = fetched(
         warehouse,
         "SELECT DISTINCT clinic_id, session_id FROM ops.quarantine WHERE released_run IS NULL "
         "AND feed = 'doses' AND clinic_id IS NOT NULL AND session_id IS NOT NULL",
     ).lazy()
-    for bucket in range(number):
-        mine = f" AND hash(f.clinic_id, f.patient_id) % {number} = {bucket}" if number > 1 else ""
-        charges = fetched(warehouse, _CHARGES + mine, as_of=run.as_of)
+    for bucket in range(touched.buckets):
+        mine = touched.patients(bucket)
+        charges = fetched(warehouse, f"{_CHARGES} AND {mine}", as_of=run.as_of)
         if charges.is_empty():
             continue
         named = (
-            f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.charges f WHERE true{mine}) "
+            f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.charges f WHERE {mine}) "
             "USING (clinic_id, session_id)"
         )
         sessions = fetched(warehouse, f"{_CHARTED} {named}")
@@ -210,6 +239,12 @@ def _check_charges(warehouse: Warehouse, run: Run, held: Costs, delivered: pl.Da
 def _program(settings: Settings) -> pl.Expr:
     """The programme as protocols call it."""
     return pl.col("own_program").replace(settings.programs).alias("program")
+
+
+def _in_millionths(rows: pl.DataFrame) -> pl.DataFrame:
+    """Dollars of a mart as the metrics count them."""
+    usd = [name for name in rows.columns if name.endswith("_usd")]
+    return rows.with_columns(millionths(pl.col(name)).alias(name) for name in usd)
 
 
 def _insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 from checks.contract import Contract, contract
 from flows import __version__
-from flows.intake import StillWritten, count_rows, keep_file, sha256, watched
+from flows.intake import StillWritten, keep_file, keep_rows, rows_kept, sha256, watched
 from flows.landing import Delivery, Found
-from flows.raw import keep, raw_file, withdrawal
-from flows.runs import Run
+from flows.raw import raw_file, withdrawal
+from flows.runs import Run, add_notes
 from flows.settings import Settings
-from flows.sources import CannotOpen, opened
+from flows.sources import CannotOpen, TextSelect, opened
 from flows.sources.foreign import ForeignBatch, convert
 from flows.sources.foreign_files import UnreadableInput
 from flows.warehouse import Warehouse
@@ -65,8 +65,11 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> di
 
 def bytes_known(warehouse: Warehouse, delivery: Delivery, settings: Settings) -> bool:
     """Whether a file has the bytes of one that is loaded, at no later time, or was just touched."""
-    with opened(delivery.path) as path:
-        digest = sha256(path)
+    try:
+        with opened(delivery.path) as path:
+            digest = sha256(path)
+    except CannotOpen:
+        return False
     encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
     known = _known(warehouse, delivery.name, digest, encoding)
     if known is not None:
@@ -86,7 +89,7 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     more: dict[str, Any] = {
         "batch_no": _next_batch(warehouse),
         "state": "landed",
-        "rows": count_rows(warehouse.db, target),
+        "rows": rows_kept(warehouse.db, target),
     }
     if withdrawal(target).exists():
         counts = dict.fromkeys(("loaded", "unchanged", "quarantined"), 0)
@@ -122,7 +125,9 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run, settings: Set
             "derived": {},
         }
         outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held, unchanged)
-        unchanged()
+        if outcome["state"] != "landed":  # what is kept was looked at before it got its name
+            unchanged()
+    _tell_purged(warehouse, run, about)
     with warehouse.transaction():
         number = _number(warehouse, known)
         _into_ledger(warehouse, delivery, number["batch_no"])
@@ -161,10 +166,11 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         }
     else:
         db.register("foreign_rows", batch.rows)
-        target = raw_file(warehouse, batch.clinic_id, batch.feed, about["batch_id"])
-        keep(db, "SELECT * FROM foreign_rows", target, about)
+        outcome["rows"] = keep_rows(
+            warehouse, TextSelect(tuple(header), "SELECT * FROM foreign_rows"), about
+        )
         db.unregister("foreign_rows")
-        outcome["rows"] = batch.rows.num_rows
+        _tell_purged(warehouse, run, about)
     with warehouse.transaction():
         _insert(warehouse, about | _number(warehouse, known) | _versions(held) | outcome)
 
@@ -228,12 +234,29 @@ def _all_rows_dated(warehouse: Warehouse, about: Mapping[str, Any], batch_id: st
     return undated is None
 
 
+def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> None:
+    if "purged" in about:
+        note = (
+            f"{about['path']}: {about['purged']:,} rows of patients who were purged are left out; "
+            "see `keel purge --help` if one of them has come back."
+        )
+        add_notes(warehouse, run, [note])
+
+
 def _insert(warehouse: Warehouse, values: Mapping[str, Any]) -> None:
-    names = ", ".join(values)
-    marks = ", ".join("?" for _ in values)
+    columns = {name: value for name, value in values.items() if name != "purged"}
+    marks = ", ".join("?" for _ in columns)
     warehouse.db.execute(
-        f"INSERT INTO ops.batches ({names}) VALUES ({marks})", list(values.values())
+        f"INSERT INTO ops.batches ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
     )
+    note_purged(warehouse, values["batch_no"], values.get("purged", 0))
+
+
+def note_purged(warehouse: Warehouse, batch_no: int, purged: int) -> None:
+    """Write down how many rows a delivery has lost since their patients were purged."""
+    warehouse.db.execute("DELETE FROM ops.purged_rows WHERE batch_no = ?", [batch_no])
+    if purged:
+        warehouse.db.execute("INSERT INTO ops.purged_rows VALUES (?, ?)", [batch_no, purged])
 
 
 def _versions(held: Contract) -> dict[str, Any]:

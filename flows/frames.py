@@ -128,6 +128,12 @@ def cutoffs(warehouse: Warehouse, as_of: datetime) -> pl.DataFrame:
     )
 
 
+def delivered(rows: pl.LazyFrame, at: str, cutoffs: pl.LazyFrame, feed: str) -> pl.LazyFrame:
+    """Rows whose instant `at` another feed of their clinic has reached, with its `cutoff`."""
+    mine = cutoffs.filter(pl.col("feed") == feed).select("clinic_id", "cutoff")
+    return rows.join(mine, on="clinic_id").filter(pl.col(at) <= pl.col("cutoff"))
+
+
 def _feeds(protocol: Protocol) -> set[str]:
     measured = {measure.of for measure in protocol.measures.values()}
     return measured.union(*(feeds_of(protocol, rule) for rule in protocol.rules))

@@ -89,8 +89,9 @@ def apply_gates(warehouse: Warehouse, held: Contract, run: Run, settings: Settin
     allowed = held.quarantine_share
     allowed = settings.quarantine_share if allowed is None else allowed
     bad = warehouse.db.execute(
-        "SELECT _batch, count(*), count(*) FILTER (len(_problems) > 0) FROM staged "
-        "GROUP BY ALL ORDER BY ALL"
+        "SELECT _batch, rows + coalesce(purged, 0), bad FROM (SELECT _batch, "
+        "count(*) AS rows, count(*) FILTER (len(_problems) > 0) AS bad FROM staged GROUP BY ALL) "
+        "LEFT JOIN ops.purged_rows ON batch_no = _batch ORDER BY ALL"
     ).fetchall()
     for number, rows, failed in bad:
         if failed > allowed * rows:
@@ -109,7 +110,8 @@ def _block_short(warehouse: Warehouse, held: Contract, run: Run, settings: Setti
     """A full export needs a share of the rows of the one extracted before it."""
     least = next(e.parameters["least_share"] for e in held.expectations if e.kind == "volume")
     deliveries = warehouse.db.execute(
-        "SELECT clinic_id, batch_no, rows, state FROM ops.batches WHERE feed = ? "
+        "SELECT clinic_id, batch_no, rows + coalesce(purged, 0), state FROM ops.batches "
+        "LEFT JOIN ops.purged_rows USING (batch_no) WHERE feed = ? "
         "AND mode = 'full' AND (state IN ('landed', 'accepted', 'partial') OR gate = 'volume') "
         "ORDER BY clinic_id, delivered_at, file_sha256, path",
         [held.feed],

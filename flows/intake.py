@@ -13,8 +13,9 @@ import duckdb
 
 from checks.contract import Contract
 from flows.raw import NETWORK, keep, raw_file
-from flows.sources import Unreadable, formats, identifier, shown_name, suffix_of
+from flows.sources import TextSelect, Unreadable, formats, identifier, shown_name, suffix_of
 from flows.sources.recoded import in_utf8
+from flows.tombstones import without_purged
 from flows.warehouse import Warehouse
 
 
@@ -32,7 +33,6 @@ def keep_file(
     """Keep a file as Parquet; gives its state, and the reason when it is blocked."""
     db, suffix = warehouse.db, suffix_of(about["path"])
     assert suffix is not None
-    target = raw_file(warehouse, about["clinic_id"], about["feed"], about["batch_id"])
     try:
         with in_utf8(path, suffix, about["encoding"], warehouse.folder / "tmp") as readable:
             text = formats()[suffix].text_select(db, readable, suffix)
@@ -43,11 +43,7 @@ def keep_file(
             ]
             about["extract_source"] = _extract_source(db, text.header, text.sql, about["name_day"])
 
-            def check(kept: str) -> None:
-                unchanged()
-                text.check(kept)
-
-            keep(db, text.sql, target, about, check)
+            rows = keep_rows(warehouse, text, about, unchanged)
     except Unreadable as problem:
         return {"state": "blocked", "reason": str(problem)}
     except duckdb.IOException as error:
@@ -56,7 +52,28 @@ def keep_file(
         return {"state": "blocked", "reason": "it is not gzipped, damaged, or cut off"}
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         return {"state": "blocked", "reason": _csv_problem(str(error))}
-    return {"state": "landed", "rows": count_rows(db, target)}
+    return {"state": "landed", "rows": rows}
+
+
+def keep_rows(
+    warehouse: Warehouse,
+    text: TextSelect,
+    about: dict[str, Any],
+    unchanged: Callable[[], None] = lambda: None,
+) -> int:
+    """Keep a delivery's rows as Parquet, but none of patients who were purged; gives how many."""
+    clinic_id, feed = about["clinic_id"], about["feed"]
+    rest, purged = without_purged(warehouse, text.sql, text.header, clinic_id, feed)
+    if purged:
+        about["purged"] = purged
+
+    def check(kept: str) -> None:
+        unchanged()
+        text.check(f"({text.sql})" if purged else kept)
+
+    target = raw_file(warehouse, clinic_id, feed, about["batch_id"])
+    keep(warehouse.db, rest, target, about, check)
+    return rows_kept(warehouse.db, target)
 
 
 def _extract_source(
@@ -72,11 +89,11 @@ def _extract_source(
     return "name" if day else "none"
 
 
-def count_rows(db: duckdb.DuckDBPyConnection, target: Path) -> int:
+def rows_kept(db: duckdb.DuckDBPyConnection, target: Path) -> int:
     """How many rows a raw file has."""
-    row = db.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(target)]).fetchone()
-    assert row is not None
-    return int(row[0])
+    query = "SELECT num_rows FROM parquet_file_metadata(?)"
+    ((rows,),) = db.execute(query, [str(target)]).fetchall()
+    return int(rows)
 
 
 def _check_columns(header: tuple[str, ...], clinic_id: str, held: Contract) -> None:

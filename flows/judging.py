@@ -12,6 +12,7 @@ import polars as pl
 
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.costs import update_costs
+from flows.days import Days
 from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.operations import update_operations
@@ -19,8 +20,9 @@ from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
 from flows.risk import update_risk
 from flows.runs import Run
-from flows.scope import STALE_PATIENTS, Scope, find_scope, remember_scope
+from flows.scope import STALE_PATIENTS, Scope, find_scope, forget_scope, remember_scope
 from flows.settings import Settings
+from flows.touched import find_what_is_touched, forget_touched
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
 from protocols.extending import nearest
@@ -48,9 +50,10 @@ def judge_network(
     progress: Callable[[int, int], None],
     *,
     full: bool = False,
+    days: Days | None = None,
 ) -> JudgingSummary:
-    """Judge what `flows.scope` says, or everything when `full`, and replace it in the marts, in
-    one transaction.
+    """Judge what `flows.scope` says (the rows of `days` in any case), or everything when `full`,
+    and replace it in the marts, in one transaction.
 
     A finding that the marts held before keeps the run that first found it.
     """
@@ -58,7 +61,8 @@ def judge_network(
     judged = 0
     with warehouse.transaction():
         waived = waivers_in_force(warehouse, run)
-        scope = find_scope(warehouse, protocols, run, settings, waived, full=full)
+        scope = find_scope(warehouse, protocols, run, settings, waived, full=full, days=days)
+        touched = find_what_is_touched(warehouse, scope, run)
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS
         only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
@@ -75,9 +79,9 @@ def judge_network(
             _insert(warehouse, judgement, verdicts, run)
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
-        update_outcomes(warehouse, protocols, run)
-        update_costs(warehouse, protocols, run, settings)
-        update_operations(warehouse, run, settings)
+        update_outcomes(warehouse, protocols, run, touched)
+        update_costs(warehouse, protocols, run, settings, touched)
+        update_operations(warehouse, run, settings, touched)
         update_risk(warehouse, run, settings)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
@@ -85,8 +89,8 @@ def judge_network(
         summary = _summary(warehouse, judged)
         counted = (summary.judged, summary.skipped)
         remember_scope(warehouse, protocols, run, settings, waived, counted)
-        for table in (STALE_SUBJECTS, STALE_PATIENTS):
-            warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
+        forget_scope(warehouse)
+        forget_touched(warehouse)
     return replace(summary, notes=unknown_clinics(warehouse, protocols))
 
 
@@ -149,6 +153,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
                 "protocol": p.protocol, "protocol_version": p.version, "title": p.title,
                 "judges": p.judges, "drug": p.drug, "effective_from": p.effective.from_,
                 "effective_to": p.effective.to, "approved_by": p.approved_by, "sha256": p.sha256,
+                "text": p.text,
             }
             for p in protocols
         ],
@@ -156,7 +161,7 @@ def _describe(warehouse: Warehouse, protocols: tuple[Protocol, ...]) -> None:
             "protocol": pl.String, "protocol_version": pl.String, "title": pl.String,
             "judges": pl.String, "drug": pl.String,
             "effective_from": pl.Date, "effective_to": pl.Date,
-            "approved_by": pl.String, "sha256": pl.String,
+            "approved_by": pl.String, "sha256": pl.String, "text": pl.String,
         },
     )  # fmt: skip
     asks = [kinds()[rule.kind].asks(rule).sentence for p in protocols for rule in p.rules]

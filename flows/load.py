@@ -16,6 +16,7 @@ from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
+from flows.raw import raw_columns, row_number
 from flows.recovery import block_unreadable, forget, reset
 from flows.runs import Run
 from flows.settings import Settings
@@ -174,10 +175,11 @@ def _quarantine(warehouse: Warehouse, held: Contract, run: Run) -> None:
         "WHERE source IS NOT NULL"
     ).fetchall()
     for number, file in foreign:
+        relation = f"read_parquet({quoted(file)}, file_row_number = true)"
         db.execute(
             "UPDATE ops.quarantine SET source_file = r._file, source_row = r._row FROM "
-            f"read_parquet({quoted(file)}, file_row_number = true) r "
-            "WHERE batch_no = ? AND row_number = r.file_row_number + 1",
+            f"{relation} r WHERE batch_no = ? "
+            f"AND row_number = {row_number(raw_columns(db, relation))}",
             [number],
         )
 

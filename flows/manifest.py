@@ -29,7 +29,7 @@ def write_manifest(
 
     A file that is a hard link into the folder of an earlier run has the hash that is written there.
     """
-    known = _known(earlier) if earlier is not None else {}
+    known = kept_hashes(earlier) if earlier is not None else {}
     about = {
         "run_id": run.run_id,
         "as_of": run.as_of.isoformat(),
@@ -92,10 +92,19 @@ def _derived(warehouse: Warehouse) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _known(earlier: Path) -> Mapping[str, str]:
-    """Hashes that an earlier manifest holds; none when it cannot be read."""
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): file_hash(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def kept_hashes(run: Path) -> Mapping[str, str]:
+    """Hashes that a run's manifest holds; none when it cannot be read."""
     try:
-        files: Mapping[str, str] = json.loads((earlier / MANIFEST).read_text("utf-8"))["files"]
+        files: Mapping[str, str] = json.loads((run / MANIFEST).read_text("utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         return {}
     return files
@@ -107,9 +116,10 @@ def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, st
         there = earlier / name
         if there.exists() and there.samefile(path):
             return known[name.as_posix()]
-    return _sha256(path)
+    return file_hash(path)
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

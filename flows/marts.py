@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from flows.warehouse import Warehouse
@@ -18,8 +20,18 @@ def table_columns(warehouse: Warehouse, table: str) -> list[str]:
     return [column[0] for column in warehouse.db.execute(f"FROM marts.{table} LIMIT 0").description]
 
 
-def insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:
-    """Insert by column name what the table has of the rows' columns, sorted."""
+def clear(warehouse: Warehouse, tables: Iterable[str], rows: str = "true") -> None:
+    """Take out of marts the rows `f` of which a condition holds."""
+    for table in tables:
+        warehouse.db.execute(f"DELETE FROM marts.{table} f WHERE {rows}")
+
+
+def insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame, only: str = "true") -> None:
+    """Insert by column name what the table has of the rows' columns, sorted; of the rows `f` those
+    of which a condition holds.
+    """
     frame = rows.select(table_columns(warehouse, table)).collect()
-    warehouse.db.execute(f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame ORDER BY ALL")
+    warehouse.db.execute(
+        f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame f WHERE {only} ORDER BY ALL"
+    )
     del frame

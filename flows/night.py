@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from checks.contract import contract, contracts
+from flows.days import Days
 from flows.deliveries import land
 from flows.judging import JudgingSummary, judge_network
 from flows.landing import Found, discover
@@ -18,6 +19,7 @@ from flows.runs import Run, add_notes, finish_run, keep_notes, start_run
 from flows.settings import Settings
 from flows.summary import Summary
 from flows.warehouse import Warehouse, open_warehouse
+from flows.watch import watch
 from protocols.load import load_protocols
 from protocols.model import Protocol
 
@@ -37,12 +39,13 @@ class Night:
         only: tuple[Sequence[str], Sequence[str]],
         *,
         full: bool,
+        days: Days | None,
     ) -> None:
         self.settings, self.warehouse, self.run = settings, warehouse, run
         self.protocols, self.progress = protocols, progress
         self.failure: Exception | None = None
         self._only_feeds, self._only_clinics = only
-        self._full = full
+        self._full, self._days = full, days
         self._watch = Stopwatch()
         self._found = Found.nothing()
         self._loaded: dict[str, FeedSummary] = {}
@@ -77,7 +80,7 @@ class Night:
         with self._stage("judge", 0, 1):
             self._judged = judge_network(
                 self.warehouse, self.protocols, self.run, self.settings, progress,
-                full=self._full,
+                full=self._full, days=self._days,
             )  # fmt: skip
             add_notes(self.warehouse, self.run, self._judged.notes)
 
@@ -91,8 +94,9 @@ class Night:
         """What the night brought, counted."""
         assert self._judged is not None
         return Summary.of(
-            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds
-        )
+            self.run, self.settings, self._found, self._loaded, self._judged, self._watch.seconds,
+            watch(self.warehouse, self.run, self.settings),
+        )  # fmt: skip
 
     @contextmanager
     def _stage(self, name: str, step: int, of: int, what: str = "") -> Iterator[None]:
@@ -110,10 +114,12 @@ def open_night(
     clinics: Sequence[str] = (),
     progress: Progress | None = None,
     full: bool = False,
+    days: Days | None = None,
     lock: Lock | None = None,
 ) -> Iterator[Night]:
     """A night on the settings' warehouse, which no other run can open meanwhile (the caller may
-    have locked it already); `full` judges everything anew, not only what may have changed.
+    have locked it already); `full` judges everything anew, not only what may have changed, `days`
+    also the rows of those days.
 
     Raises CheckError or ProtocolError (a contract or protocol is broken), WarehouseBusy, DiskError.
     """
@@ -123,7 +129,9 @@ def open_night(
     with open_warehouse(settings.warehouse, lock) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
-        night = Night(settings, warehouse, run, protocols, shown, (feeds, clinics), full=full)
+        night = Night(
+            settings, warehouse, run, protocols, shown, (feeds, clinics), full=full, days=days
+        )
         try:
             yield night
         except BaseException:

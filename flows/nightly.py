@@ -1,37 +1,36 @@
-"""The nightly as a Prefect flow: the story of `flows.story` with each part as a task."""
+"""The nightly as a run of Prefect. `flows.story` is the story, `flows.deployed` the deployment."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow
+from prefect.context import FlowRunContext
 
-from flows.night import Night, Summary, open_night
-from flows.settings import load_settings
+from flows.artifacts import show_artifacts
+from flows.flow_runs import end_dead_runs
+from flows.night import Night, Summary
 from flows.story import Step, tell
 from flows.supervisor import supervised
-from flows.tasks import StepFailed, as_task, show_artifact
+from flows.tasks import StepFailed, as_task
 
-
-@flow(name="keel-nightly", persist_result=False)
-def nightly(config: str | None = None) -> None:
-    """The flow that a deployment runs: settings from a file, a warehouse of its own."""
-    with open_night(load_settings(Path(config) if config else None, {})) as night:
-        show_artifact(tell(night, as_task(night)))
+FLOW = "keel-nightly"
 
 
 def run_as_flow(night: Night) -> Summary:
-    """The flow around a night that is already open (`keel nightly` takes the lock first), which
+    """The night as a run of Prefect's: the deployment's, where one is running, else its own. It
     ends also when Prefect's server does not answer.
+
+    Raises what a step raised, outside of what Prefect writes down.
     """
+    is_deployed = FlowRunContext.get() is not None
 
     def flow_of(step: Step) -> None:
-        @flow(name="keel-nightly", persist_result=False)
-        def keel_nightly() -> None:
-            show_artifact(tell(night, step))
+        def told() -> None:
+            end_dead_runs(night.warehouse)
+            show_artifacts(tell(night, step))
 
+        run = told if is_deployed else flow(name=FLOW, persist_result=False)(told)
         try:
-            keel_nightly()
+            run()
         except StepFailed:
             if night.failure is None:
                 raise

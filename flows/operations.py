@@ -1,22 +1,24 @@
-"""Operations, from facts to their marts, made anew each night.
+"""Operations, from facts to their marts: months that the night touched, and all that is due.
 
 In buckets of clinics, as a chair, an opening hour and a month are each one clinic's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from flows.frames import cutoffs, fetched, number_of_buckets
-from flows.marts import insert, instants
+from flows.frames import cutoffs, fetched
+from flows.marts import clear, insert, instants
 from flows.metrics.due import credentials_due, rems_forms_due
 from flows.metrics.operations import operations_monthly
 from flows.runs import Run
 from flows.settings import Settings
+from flows.touched import Touched, touch_months
 from flows.warehouse import Warehouse
 from protocols.times import INSTANT
 
-MARTS = ("operations_monthly", "credentials_due", "rems_forms_due")
 # A session without a start began with its first dose of any drug.
 _SESSIONS = (
     "SELECT s.clinic_id, session_id, s.program, s.status, s.scheduled_at, s.cancelled_at, "
@@ -26,6 +28,16 @@ _SESSIONS = (
     "WHERE started_at <= $as_of GROUP BY ALL) d USING (clinic_id, session_id) "
     "WHERE (s.started_at IS NULL OR s.started_at <= $as_of)"
 )
+# A session counts in the month of its appointment, and in those in which it has a chair.
+_IN_MONTHS = (
+    "SEMI JOIN (SELECT f.clinic_id, f.session_id FROM (SELECT clinic_id, session_id, unnest(["
+    "scheduled_at, coalesce(arrived_at, scheduled_at), coalesce(discharged_at, scheduled_at)]) "
+    "AS at FROM (SELECT * REPLACE (coalesce(scheduled_at, started_at) AS scheduled_at) "
+    f"FROM ({_SESSIONS}))) f LEFT JOIN facts.clinics z USING (clinic_id) WHERE {{0}}) "
+    "USING (clinic_id, session_id)"
+)
+_MONTH = "date_trunc('month', timezone(z.time_zone, f.at))::DATE"
+_AWAITED = "SELECT clinic_id, month FROM marts.operations_monthly WHERE awaiting_delivery > 0"
 # The form is asked for after each dose, whatever became of the session.
 _DOSED = (
     "SELECT s.clinic_id, session_id, s.patient_id, s.program, s.rems_form_sent_at, d.dosed_at "
@@ -36,24 +48,37 @@ _DOSED = (
 )
 
 
-def update_operations(warehouse: Warehouse, run: Run, settings: Settings) -> None:
+def update_operations(warehouse: Warehouse, run: Run, settings: Settings, touched: Touched) -> None:
     """Replace the marts of operations."""
-    for table in MARTS:
-        warehouse.db.execute(f"DELETE FROM marts.{table}")
     clinics = _clinics(warehouse, run)
     zones = sorted(set(clinics["_zone"].to_list())) or ["UTC"]
-    hours = fetched(warehouse, "SELECT * FROM facts.hours").lazy()
-    number = number_of_buckets(warehouse)
-    for bucket in range(number):
-        mine = f" AND hash(clinic_id) % {number} = {bucket}" if number > 1 else ""
-        sessions = _sessions(warehouse, _SESSIONS + mine, run, settings)
-        rows = operations_monthly(sessions, clinics.lazy(), hours, run.as_of, zones)
-        insert(warehouse, "operations_monthly", rows)
+    _update_months(warehouse, run, settings, touched, clinics, zones)
+    clear(warehouse, ("credentials_due", "rems_forms_due"))
     staff = fetched(warehouse, "SELECT * FROM facts.staff").lazy()
     due = credentials_due(staff, clinics.lazy(), run.as_of, zones)
     insert(warehouse, "credentials_due", due)
     dosed = _sessions(warehouse, _DOSED, run, settings)
     insert(warehouse, "rems_forms_due", rems_forms_due(dosed, clinics.lazy(), run.as_of, zones))
+
+
+def _update_months(
+    warehouse: Warehouse,
+    run: Run,
+    settings: Settings,
+    touched: Touched,
+    clinics: pl.DataFrame,
+    zones: Sequence[str],
+) -> None:
+    """Months that are only part of the fetched sessions' are left as they are."""
+    touch_months(warehouse, touched, _AWAITED)
+    clear(warehouse, ("operations_monthly",), touched.months("f.month"))
+    hours = fetched(warehouse, "SELECT * FROM facts.hours").lazy()
+    lie = "" if touched.everything else _IN_MONTHS.format(touched.months(_MONTH))
+    for bucket in range(touched.buckets):
+        mine = f"WHERE hash(clinic_id) % {touched.buckets} = {bucket}"
+        sessions = _sessions(warehouse, f"FROM ({_SESSIONS}) {lie} {mine}", run, settings)
+        rows = operations_monthly(sessions, clinics.lazy(), hours, run.as_of, zones)
+        insert(warehouse, "operations_monthly", rows, touched.months("f.month"))
 
 
 def _clinics(warehouse: Warehouse, run: Run) -> pl.DataFrame:

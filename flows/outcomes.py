@@ -1,7 +1,7 @@
-"""Outcomes, from facts and judged sessions to their marts, made anew each night.
+"""Outcomes, from facts and judged sessions to their marts, for patients whom the night touched.
 
-In buckets of patients, as judging does, so that memory does not grow with the network; only what
-is one row a course is held together, for curves and cohorts.
+In buckets of patients, as judging does, so that memory does not grow with the network; cohorts and
+curves of the whole network are made anew from what is one row a course.
 """
 
 from __future__ import annotations
@@ -10,41 +10,58 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched, number_of_buckets
-from flows.marts import insert, instants
+from flows.frames import cutoffs, fetched
+from flows.marts import clear, insert, instants
 from flows.metrics.durability import durability, responses
 from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
 from flows.runs import Run
+from flows.touched import Touched, touch
 from flows.warehouse import Warehouse
 from protocols.instruments import Instrument, Instruments, instruments
 from protocols.model import Protocol
 from protocols.scoring import scored
 from protocols.times import INSTANT
 
-MARTS = ("outcome_courses", "outcome_cohorts", "durability", "suicidality_followup",
-         "outcome_warnings")  # fmt: skip
+OF_PATIENTS = (
+    "outcome_courses", "outcome_responses", "suicidality_followup", "outcome_warnings",
+)  # fmt: skip
+OF_THE_NETWORK = ("outcome_cohorts", "durability")
 _OUTCOMES = (
     "SELECT clinic_id, outcome_id, patient_id, session_id, instrument, instrument_version, "
-    "administered_at AS at, total, items FROM facts.outcomes WHERE administered_at <= $as_of"
+    "administered_at AS at, total, items FROM facts.outcomes f WHERE administered_at <= $as_of"
 )
 # A contact that took place; one without a start is placed where it was scheduled.
 _CONTACTS = (
     "SELECT clinic_id, patient_id, kind, coalesce(started_at, scheduled_at) AS at "
-    "FROM facts.contacts WHERE coalesce(started_at, scheduled_at) <= $as_of "
+    "FROM facts.contacts f WHERE coalesce(started_at, scheduled_at) <= $as_of "
     "AND (status = 'completed' OR (status IS NULL AND started_at IS NOT NULL))"
 )
 _SUBJECTS = (
     "SELECT clinic_id, patient_id, subject_id, protocol, protocol_version, program, started_at, "
-    "course, course_started_at FROM marts.subjects WHERE course IS NOT NULL"
+    "course, course_started_at FROM marts.subjects f WHERE course IS NOT NULL"
 )
 
 
-def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Run) -> None:
+_MATURE = (
+    "SELECT f.*, time_zone AS _zone FROM marts.outcome_courses f LEFT JOIN facts.clinics "
+    "USING (clinic_id) WHERE is_primary AND mature"
+)
+# Courses that mature, and screens whose answer is awaited, change with the cut-offs alone.
+_DUE = (
+    "SELECT clinic_id, patient_id FROM marts.outcome_courses JOIN new_cutoffs USING (clinic_id) "
+    "WHERE feed = 'outcomes' AND NOT mature AND matures_at <= cutoff UNION "
+    "SELECT clinic_id, patient_id FROM marts.suicidality_followup WHERE status = 'pending'"
+)
+
+
+def update_outcomes(
+    warehouse: Warehouse, protocols: Sequence[Protocol], run: Run, touched: Touched
+) -> None:
     """Replace the marts of outcomes; `marts.subjects` must be whole by then."""
     held = instruments()
-    for table in MARTS:
-        warehouse.db.execute(f"DELETE FROM marts.{table}")
+    touch(warehouse, touched, _DUE)
+    clear(warehouse, OF_PATIENTS, touched.patients())
     zones = fetched(warehouse, "SELECT clinic_id, time_zone AS _zone FROM facts.clinics")
     names = sorted(set(zones["_zone"].to_list())) or ["UTC"]
     known = cutoffs(warehouse, run.as_of).with_columns(pl.col("cutoff").cast(INSTANT)).lazy()
@@ -57,28 +74,31 @@ def update_outcomes(warehouse: Warehouse, protocols: Sequence[Protocol], run: Ru
         "SELECT DISTINCT clinic_id, patient_id FROM ops.quarantine WHERE released_run IS NULL "
         "AND feed = 'contacts' AND clinic_id IS NOT NULL AND patient_id IS NOT NULL",
     ).lazy()
-    rows: list[pl.DataFrame] = []
-    lasting: list[pl.DataFrame] = []
-    number = number_of_buckets(warehouse)
-    for bucket in range(number):
-        mine = f" AND hash(clinic_id, patient_id) % {number} = {bucket}" if number > 1 else ""
+    for bucket in range(touched.buckets):
+        mine = f" AND {touched.patients(bucket)}"
         outcomes = instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
         contacts = instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
         subjects = instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
         scores = scored(outcomes.lazy(), _charted(outcomes, held)).collect().lazy()
         courses = courses_of(subjects, protocols, zones.lazy()).collect().lazy()
-        rows.append(outcome_courses(courses, scores, of["outcomes"], held, names).collect())
-        lasting.append(responses(rows[-1].lazy(), contacts, held, names).collect())
+        rows = outcome_courses(courses, scores, of["outcomes"], held, names).collect().lazy()
+        insert(warehouse, "outcome_courses", rows)
+        insert(warehouse, "outcome_responses", responses(rows, contacts, held, names))
         insert(
             warehouse,
             "suicidality_followup",
             suicidality_followup(scores, contacts, of["contacts"], lost, held),
         )
         insert(warehouse, "outcome_warnings", _warnings(scores))
-    every = pl.concat(rows).lazy()
-    insert(warehouse, "outcome_courses", every)
-    insert(warehouse, "outcome_cohorts", outcome_cohorts(every, names))
-    insert(warehouse, "durability", durability(pl.concat(lasting).lazy(), held))
+    _update_network(warehouse, held, names)
+
+
+def _update_network(warehouse: Warehouse, held: Instruments, zones: Sequence[str]) -> None:
+    clear(warehouse, OF_THE_NETWORK)
+    cohorts = outcome_cohorts(instants(fetched(warehouse, _MATURE)).lazy(), zones)
+    insert(warehouse, "outcome_cohorts", cohorts)
+    lasting = fetched(warehouse, "FROM marts.outcome_responses").lazy()
+    insert(warehouse, "durability", durability(lasting, held))
 
 
 def _charted(outcomes: pl.DataFrame, held: Instruments) -> tuple[Instrument, ...]:

@@ -3,41 +3,123 @@ with the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
-from flows.frames import fetched, number_of_buckets
-from flows.marts import instants
-from flows.metrics.risk_supply import early_refills
+from flows.frames import cutoffs, fetched, number_of_buckets
+from flows.marts import insert, instants
+from flows.metrics.exposure import given, handed_out, patient_exposure
+from flows.metrics.risk_patients import PatientFacts, patient_risk
 from flows.runs import Run
-from flows.settings import Settings
+from flows.sources import quoted
 from flows.warehouse import Warehouse
+from protocols.instruments import instruments
 from protocols.risk import Risk
+from protocols.scoring import scored
+from protocols.times import INSTANT
 
-# Whose row it is: records of one person are told apart from others' by the separator.
+# Whose row it is: a number, or clinic and patient where no other record is known to be theirs.
 _PERSON = "coalesce(p.person::VARCHAR, concat_ws(chr(31), f.clinic_id, f.patient_id))"
-_OF_PERSON = (
-    "JOIN facts.clinics z USING (clinic_id) "
-    "LEFT JOIN marts.people p ON p.clinic_id = f.clinic_id AND p.patient_id = f.patient_id "
+_WHO = f"f.clinic_id, f.patient_id, {_PERSON} AS person, z.time_zone AS _zone"
+_OF = (
+    "f JOIN facts.clinics z USING (clinic_id) "
+    "LEFT JOIN ops.people p ON p.clinic_id = f.clinic_id AND p.patient_id = f.patient_id"
 )
 _DISPENSES = (
-    f"SELECT f.clinic_id, f.patient_id, {_PERSON} AS person, z.time_zone AS _zone, dispense_id, "
-    "prescriber_id, rx_id, drug, form, (strength_mg * quantity)::DOUBLE AS amount_mg, days_supply, "
-    f"dispensed_at FROM facts.dispenses f {_OF_PERSON} WHERE dispensed_at <= $as_of"
+    f"SELECT {_WHO}, dispense_id, prescriber_id, rx_id, drug, form, days_supply, "
+    f"(strength_mg * quantity)::DOUBLE AS amount_mg, dispensed_at FROM facts.dispenses {_OF} "
+    "WHERE dispensed_at <= $as_of"
+)
+_DOSES = (
+    f"SELECT {_WHO}, dose_id, f.session_id, drug, coalesce(f.route, s.route) AS route, "
+    f"amount_mg::DOUBLE AS amount_mg, f.started_at FROM facts.doses {_OF} "
+    "LEFT JOIN facts.sessions s ON s.clinic_id = f.clinic_id AND s.session_id = f.session_id "
+    "WHERE f.started_at <= $as_of"
+)
+_SCREENINGS = (
+    f"SELECT {_WHO}, screening_id, kind, result, expected, performed_at AS at "
+    f"FROM facts.screenings {_OF} WHERE kind IN ('uds', 'pdmp') AND performed_at <= $as_of"
+)
+_OUTCOMES = (
+    f"SELECT {_WHO}, outcome_id, session_id, instrument, instrument_version, "
+    f"administered_at AS at, total, items, q.sex FROM facts.outcomes {_OF} "
+    "LEFT JOIN facts.patients q ON q.clinic_id = f.clinic_id AND q.patient_id = f.patient_id "
+    "WHERE administered_at <= $as_of AND instrument IN ({scales})"
+)
+# A review that took place, or that the patient did not come to.
+_REVIEWS = (
+    f"SELECT {_WHO}, contact_id, kind, coalesce(started_at, scheduled_at) AS at, "
+    f"status IS DISTINCT FROM 'no_show' AS held FROM facts.contacts {_OF} "
+    "WHERE coalesce(started_at, scheduled_at) <= $as_of AND (status IN ('completed', 'no_show') "
+    "OR (status IS NULL AND started_at IS NOT NULL))"
+)
+_FINDINGS = (
+    f"SELECT {_WHO}, f.session_id, f.started_at, r.kind, f.reason FROM marts.findings {_OF} "
+    "JOIN marts.rules r ON r.protocol = f.protocol AND r.rule_id = f.rule_id "
+    "AND r.protocol_version = f.protocol_version WHERE f.subject_kind = 'session' "
+    "AND f.status = 'not_met' AND NOT f.waived AND r.kind IN ({rules})"
+)
+_COURSES = (
+    f"SELECT {_WHO}, f.subject_id AS session_id, f.started_at, f.protocol, f.course, "
+    f"f.course_started_at, o.response_latest FROM marts.subjects {_OF} "
+    "JOIN marts.outcome_courses o ON o.clinic_id = f.clinic_id AND o.patient_id = f.patient_id "
+    "AND o.protocol = f.protocol AND o.course = f.course "
+    "WHERE f.subject_kind = 'session' AND o.is_primary AND o.latest IS NOT NULL"
+)
+_UNSURE = (
+    "SELECT DISTINCT clinic_id, patient_id FROM ops.quarantine WHERE released_run IS NULL "
+    "AND feed = 'screenings' AND clinic_id IS NOT NULL AND patient_id IS NOT NULL"
 )
 
 
-def patient_observations(
-    warehouse: Warehouse, run: Run, settings: Settings, held: Risk
-) -> Iterator[pl.LazyFrame]:
-    """What was observed of patients, bucket by bucket."""
+def patient_observations(warehouse: Warehouse, run: Run, held: Risk) -> Iterator[pl.LazyFrame]:
+    """What was observed of patients, bucket by bucket; fills `marts.patient_exposure`."""
     zones = _zones(warehouse)
     number = number_of_buckets(warehouse)
     for bucket in range(number):
         mine = f" AND hash({_PERSON}) % {number} = {bucket}" if number > 1 else ""
-        dispenses = instants(fetched(warehouse, _DISPENSES + mine, as_of=run.as_of)).lazy()
-        yield early_refills(dispenses, held.by_id["early-refill"], run.as_of, zones)
+        facts = _facts(warehouse, run, held, zones, mine)
+        insert(
+            warehouse,
+            "patient_exposure",
+            patient_exposure(
+                given(facts.doses, held.exposure), handed_out(facts.dispenses, held.exposure)
+            ),
+        )
+        yield from patient_risk(facts, held)
+
+
+def _facts(
+    warehouse: Warehouse, run: Run, held: Risk, zones: Sequence[str], mine: str
+) -> PatientFacts:
+    def rows(query: str) -> pl.LazyFrame:
+        if "$as_of" in query:
+            return instants(fetched(warehouse, query + mine, as_of=run.as_of)).lazy()
+        return instants(fetched(warehouse, query + mine)).lazy()
+
+    bands = [signal.band.instrument for signal in held.signals if signal.band]
+    scales = tuple(s for s in instruments().instruments if s.key in bands)
+    rules = held.by_id["over-protocol-frequency"].kinds
+    outcomes = rows(_OUTCOMES.format(scales=_listed(s.instrument for s in scales)))
+    known = cutoffs(warehouse, run.as_of).filter(pl.col("feed") == "screenings")
+    return PatientFacts(
+        dispenses=rows(_DISPENSES),
+        doses=rows(_DOSES),
+        screenings=rows(_SCREENINGS),
+        scores=scored(outcomes, scales).collect().lazy(),
+        reviews=rows(_REVIEWS),
+        findings=rows(_FINDINGS.format(rules=_listed(rules))),
+        courses=rows(_COURSES),
+        screened_until=known.select("clinic_id", pl.col("cutoff").cast(INSTANT)).lazy(),
+        unsure=fetched(warehouse, _UNSURE).lazy(),
+        as_of=run.as_of,
+        zones=zones,
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(quoted, names))
 
 
 def _zones(warehouse: Warehouse) -> list[str]:

@@ -29,7 +29,7 @@ def ensure_pseudonyms(warehouse: Warehouse) -> None:
 
     Raises KeelError when the key is not the one that those already there were made with.
     """
-    key = _key(warehouse)
+    key = pseudonym_key(warehouse)
     new = warehouse.db.execute(
         "SELECT DISTINCT clinic_id, patient_id FROM ("
         "SELECT clinic_id, patient_id FROM facts.patients UNION ALL "
@@ -79,12 +79,21 @@ def patient_behind(warehouse: Warehouse, pseudonym: str) -> tuple[str, str]:
     return clinic_id, patient_id
 
 
+def pseudonym_of(warehouse: Warehouse, clinic_id: str, patient_id: str) -> str:
+    """The pseudonym that a patient has or would have."""
+    return _pseudonym(pseudonym_key(warehouse), clinic_id, patient_id)
+
+
 def _pseudonym(key: bytes, clinic_id: str, patient_id: str) -> str:
     message = f"{clinic_id}\x1f{patient_id}".encode()
     return "P" + hmac.new(key, message, hashlib.sha256).hexdigest()[:20]
 
 
-def _key(warehouse: Warehouse) -> bytes:
+def pseudonym_key(warehouse: Warehouse) -> bytes:
+    """The key, which is made when there is none and nobody has a pseudonym yet.
+
+    Raises KeelError when it is not the one that those already there were made with.
+    """
     path = warehouse.folder / KEY_FILE
     known = warehouse.db.execute(
         "SELECT clinic_id, patient_id, pseudonym FROM ops.pseudonyms LIMIT 1"

@@ -7,31 +7,31 @@ patient id: patients are keyed pseudonyms.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from flows.alive import CURRENT
+from flows.aside import flush, private_files, sync
 from flows.errors import DiskError, KeelError
 from flows.manifest import write_manifest
 from flows.partitions import write_verdicts
 from flows.pseudonyms import ensure_pseudonyms
+from flows.restricted import RESTRICTED, write_restricted
 from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
+from flows.session_pages import update_session_pages
 from flows.settings import Settings
 from flows.warehouse import Warehouse, shows_damage
 from protocols.model import Protocol
 
-CURRENT = "current"
 RESULTS = "results.duckdb"
 _LEFT_OVER = re.compile(rf"\.(current\.)?{RUN_ID.pattern}\.tmp")
-_FLUSHED_AT_ONCE = 16
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
@@ -43,14 +43,15 @@ def publish_run(
     Raises DiskError when the folder cannot be written, KeelError when it cannot hold runs.
     """
     publish = settings.publish
+    update_session_pages(warehouse, protocols, run, settings)
     ensure_pseudonyms(warehouse)
     temporary = publish / f".{run.run_id}.tmp"
-    with _explained(publish), _private_files():
+    with _explained(publish), private_files():
         publish.mkdir(parents=True, exist_ok=True)
         _sweep(publish)
         try:
             _write(warehouse, run, temporary, _earlier(warehouse, publish))
-            _flush(temporary)
+            flush(temporary)
             temporary.rename(publish / run.run_id)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -83,6 +84,7 @@ def _earlier(warehouse: Warehouse, publish: Path) -> _Earlier | None:
 def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | None) -> None:
     folder.mkdir()
     rows = write_results(warehouse, run, folder / RESULTS)
+    rows |= write_restricted(warehouse, folder / RESTRICTED)
     verdicts = folder / "verdicts"
     rows["verdicts"] = (
         write_verdicts(warehouse, verdicts, earlier.folder / "verdicts", earlier.seq)
@@ -91,6 +93,7 @@ def _write(warehouse: Warehouse, run: Run, folder: Path, earlier: _Earlier | Non
     )
     with reading_results(warehouse, folder / RESULTS):
         _write_report(warehouse.db, folder / "report")
+        _write_restricted_page(warehouse.db, folder / RESTRICTED)
     write_manifest(warehouse, run, folder, rows, earlier.folder if earlier else None)
 
 
@@ -103,6 +106,12 @@ def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     write_html(db, folder)
     write_xlsx(db, folder.with_suffix(".xlsx"))
     write_pdf(db, folder.with_suffix(".pdf"))
+
+
+def _write_restricted_page(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    from flows.reports.restricted import write_page
+
+    write_page(db, folder)
 
 
 @contextmanager
@@ -128,16 +137,6 @@ def _refused(publish: Path, reason: str) -> str:
     )
 
 
-@contextmanager
-def _private_files() -> Iterator[None]:
-    """What is made here is for its owner alone."""
-    previous = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(previous)
-
-
 def _sweep(publish: Path) -> None:
     """Remove what killed runs left behind, and nothing else."""
     for left in publish.iterdir():
@@ -145,27 +144,9 @@ def _sweep(publish: Path) -> None:
             left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left)
 
 
-def _flush(folder: Path) -> None:
-    """Everything is on the disk before it is given its name.
-
-    Together, since a disk takes many small files at once almost as fast as one.
-    """
-    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
-        for _ in pool.map(_sync, [*folder.rglob("*"), folder]):
-            pass
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _point(publish: Path, run_id: str) -> None:
     """Move `current` in one step, once the run's name is on the disk."""
-    _sync(publish)
+    sync(publish)
     link = publish / f".{CURRENT}.{run_id}.tmp"
     link.symlink_to(run_id, target_is_directory=True)
     try:
@@ -174,7 +155,7 @@ def _point(publish: Path, run_id: str) -> None:
         with suppress(OSError):
             link.unlink()
         raise
-    _sync(publish)
+    sync(publish)
 
 
 def _remove_old(publish: Path, keep: int) -> None:

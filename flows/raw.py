@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract
+from flows.aside import sync
 from flows.sources import identifier, quoted
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from flows.warehouse import Warehouse
 
 NETWORK = "_network"
+# In a raw file that lost rows: the number that each of the others has in the delivery, from 1.
+KEPT_ROW = "_kept_row"
 _ABOUT = "keel"
 
 
@@ -40,24 +43,37 @@ def keep(
     about: Mapping[str, object],
     check: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write a SELECT's rows under another name, have them checked (as a relation), flush, rename:
-    a raw file is whole or not there.
+    """Write a SELECT's rows as a raw file, with what it tells of itself, once they were checked.
 
     Raises what DuckDB raises for a SELECT that cannot be read, and what `check` raises.
+    """
+    write_parquet(db, select, target, {_ABOUT: json.dumps(dict(about))}, check)
+
+
+def write_parquet(
+    db: duckdb.DuckDBPyConnection,
+    select: str,
+    target: Path,
+    metadata: Mapping[str, str],
+    check: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Write under another name, have it checked (as a relation), flush, rename: a file is whole or
+    not there.
     """
     temporary = target.with_suffix(".tmp")
     previous = os.umask(0o077)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        said = quoted(json.dumps(dict(about)))
+        said = ", ".join(f"{name}: {quoted(text)}" for name, text in metadata.items())
+        more = f", KV_METADATA {{{said}}}" if said else ""
         db.execute(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
-            f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {said}}})"
+            f"PARQUET_VERSION v2{more})"
         )
         check(f"read_parquet({quoted(str(temporary))})")
-        _flush(temporary)
+        sync(temporary)
         temporary.replace(target)
-        _flush(target.parent)
+        sync(target.parent)
     finally:
         os.umask(previous)
         temporary.unlink(missing_ok=True)
@@ -78,6 +94,17 @@ def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
     return found
 
 
+def row_number(columns: Collection[str]) -> str:
+    """SQL for the number of a raw row `r` in its delivery, from 1."""
+    position = "r.file_row_number + 1"
+    return f"coalesce(r.{KEPT_ROW}, {position})" if KEPT_ROW in columns else position
+
+
+def raw_columns(db: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
+    """The columns that raw files have, in their order."""
+    return [row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+
+
 def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     """A SELECT of the raw rows of the batches listed in a table, for `typed_select`.
 
@@ -91,7 +118,7 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
     relation = (
         f"read_parquet([{listed}], union_by_name = true, filename = true, file_row_number = true)"
     )
-    there = {row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    there = raw_columns(db, relation)
     columns = ", ".join(
         f"r.{identifier(name)}" if name in there else f"NULL::VARCHAR AS {identifier(name)}"
         for name in held.names
@@ -105,15 +132,7 @@ def raw_select(warehouse: Warehouse, held: Contract, batches: str) -> str:
         zone = "coalesce(nullif(r.time_zone, ''), z.time_zone)"
     return (
         f"SELECT {mine} AS _clinic_id, {stated} AS _stated_clinic, {zone} AS _zone, "
-        f"p.batch_no AS _batch, r.file_row_number + 1 AS _row, {columns}{own} FROM {relation} r "
+        f"p.batch_no AS _batch, {row_number(there)} AS _row, {columns}{own} FROM {relation} r "
         f"JOIN {batches} p ON p.file = r.filename "
         f"LEFT JOIN facts.clinics z ON z.clinic_id = {mine}"
     )
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,9 +18,11 @@ _KNOWN = "JOIN ops.pseudonyms p USING (clinic_id, patient_id)"
 # Tables of `marts` that name no patient and go out as they are, and what is left out of them.
 _PLAIN = {
     "coverage": "*", "rule_monthly": "*", "rules": "* EXCLUDE (rule_no)", "protocols": "*",
-    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "*", "cost_monthly": "*",
-    "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*", "billing_findings": "*",
-    "operations_monthly": "*", "credentials_due": "*", "lot_balance": "*",
+    "outcome_cohorts": "*", "durability": "*", "cost_sessions": "* EXCLUDE (patient_id)",
+    "cost_monthly": "*", "cost_cohorts": "*", "cost_no_shows": "*", "cost_missing": "*",
+    "billing_findings": "* EXCLUDE (patient_id)", "operations_monthly": "*",
+    "credentials_due": "*", "lot_balance": "*", "session_events": "*", "session_rules": "*",
+    "vital_limits": "*",
 }  # fmt: skip
 
 
@@ -32,6 +34,7 @@ _OF_PATIENTS = {
     "outcome_warnings": "clinic_id, administered_at, outcome_id",
     "cost_courses": "clinic_id, protocol, course_started_at, patient_id, course",
     "rems_forms_due": "due_on, clinic_id, session_id",
+    "session_pages": "clinic_id, session_id",
     "patient_exposure": "clinic_id, patient_id, drug",
 }
 # Tables of `marts` whose subjects may be patients, and how they are sorted.
@@ -44,15 +47,22 @@ _OF_SUBJECTS = {
 
 def write_results(warehouse: Warehouse, run: Run, path: Path) -> dict[str, int]:
     """Write the read-only tables; gives how many rows each has."""
+    return write_tables(warehouse, path, _published(run))
+
+
+def write_tables(warehouse: Warehouse, path: Path, selects: Mapping[str, str]) -> dict[str, int]:
+    """Write a database of tables (`schema.table` to the SELECT that fills it); gives how many rows
+    each has.
+    """
     db = warehouse.db
     db.execute(f"ATTACH {quoted(str(path))} AS results")
     try:
         with warehouse.transaction():
-            for schema in ("marts", "ops"):
+            for schema in sorted({table.partition(".")[0] for table in selects}):
                 db.execute(f"CREATE SCHEMA results.{schema}")
-            for table, select in _published(run).items():
+            for table, select in selects.items():
                 db.execute(f"CREATE TABLE results.{table} AS {select}")
-        counts = {table: _count(db, f"results.{table}") for table in _published(run)}
+        counts = {table: _count(db, f"results.{table}") for table in selects}
     except BaseException:
         with suppress(duckdb.Error):  # the first failure is the one to tell
             db.execute("DETACH results")
@@ -114,6 +124,9 @@ def _published(run: Run) -> dict[str, str]:
         "LEFT JOIN (SELECT DISTINCT clinic_id, session_id FROM facts.sessions) s "
         "ON s.clinic_id = q.clinic_id AND s.session_id = q.session_id "
         "ORDER BY q.batch_no, q.row_number",
+        "ops.column_counts": "SELECT clinic_id, feed, column_name, sum(c.rows)::BIGINT AS rows, "
+        "sum(c.filled)::BIGINT AS filled FROM ops.column_counts c "
+        "JOIN ops.batches b USING (batch_no) GROUP BY ALL ORDER BY ALL",
         "ops.foreign_rows": "SELECT * FROM ops.foreign_rows "
         "QUALIFY run_id = max(run_id) OVER () ORDER BY ALL",
         "ops.verdict_changes": "SELECT * FROM ops.verdict_changes",

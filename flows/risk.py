@@ -38,7 +38,7 @@ def update_risk(warehouse: Warehouse, run: Run, settings: Settings) -> None:
     held = risk()
     for table in MARTS:
         warehouse.db.execute(f"DELETE FROM marts.{table}")
-    find_people(warehouse, held)
+    find_people(warehouse, held.people)
     for rows in _observed(warehouse, run, settings, held):
         _store(warehouse, rows.collect(), held)
     for kind in ("risk", "restricted"):
@@ -50,7 +50,7 @@ def _observed(
     warehouse: Warehouse, run: Run, settings: Settings, held: Risk
 ) -> Iterator[pl.LazyFrame]:
     """All observations, a part at a time."""
-    yield from patient_observations(warehouse, run, settings, held)
+    yield from patient_observations(warehouse, run, held)
     yield from stock_observations(warehouse, run, settings, held)
     yield from staff_observations(warehouse, run, settings, held)
 

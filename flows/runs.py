@@ -14,7 +14,8 @@ from flows import __version__
 if TYPE_CHECKING:
     from flows.warehouse import Warehouse
 
-RUN_ID = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
+RUN_ID = re.compile(r"(\d{6,})-(\d{8}T\d{6}Z)")
+"""A run's number and the instant it began."""
 
 
 @dataclass(frozen=True)

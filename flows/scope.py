@@ -9,6 +9,7 @@
 | a row of staff | as if every row that names the person had changed |
 | a waiver began or ended | its subject |
 | a cut-off passed the end that a pending verdict waits for | its subject |
+| somebody asks for days anew (`keel backfill`) | the rows of those days |
 | a clinic's row; a first delivery of a feed, or a cut-off that moved back | all that is the clinic's |
 """  # noqa: E501
 
@@ -18,17 +19,20 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import polars as pl
 
 from checks.contract import contract, contracts
 from flows import __version__
 from flows.arrivals import event_at, find_touched, whose
+from flows.days import Days, add_days
 from flows.evidence import evidence
 from flows.frames import cutoffs
 from flows.reach import STALE_SUBJECTS, find_subjects, reaches, spread_doses, spread_staff
 from flows.runs import Run
 from flows.settings import Settings
+from flows.sources import quoted
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import SUBJECT_KINDS
 from protocols.facts import EVENT_TIMES
@@ -36,6 +40,7 @@ from protocols.judged import IDS
 from protocols.model import Protocol
 
 STALE_PATIENTS = "stale_patients"
+WHOLE_CLINICS = "whole_clinics"
 _ALWAYS = ("clinics", "patients", "sessions", "doses", "dispenses", "outcomes")
 
 
@@ -43,7 +48,8 @@ _ALWAYS = ("clinics", "patients", "sessions", "doses", "dispenses", "outcomes")
 class Scope:
     """Whether `everything` is judged again, or what the temp tables `stale_subjects` (clinic_id,
     subject_kind, subject_id) and `stale_patients` (clinic_id, patient_id; all whose rows bear on
-    it) name; `touched` says whether `touched_rows` has been found on the way."""
+    it) name; `touched` says whether `touched_rows` has been found on the way. Where not everything
+    is, `reached`, `whole_clinics` and `new_cutoffs` are there too, until `forget_scope`."""
 
     everything: bool
     touched: bool
@@ -57,16 +63,17 @@ def find_scope(
     waived: pl.DataFrame,
     *,
     full: bool,
+    days: Days | None = None,
 ) -> Scope:
-    """Find what is to be judged again."""
+    """Find what is to be judged again; the rows of `days` in any case."""
     before = warehouse.db.execute("SELECT run_id, as_of, circumstances FROM ops.judged").fetchone()
     if full or before is None or before[2] != circumstances(protocols, settings):
         return Scope(everything=True, touched=False)
     if before[1] > run.as_of or any(_names(p, "extracted_at") for p in protocols):
         return Scope(everything=True, touched=False)
     feeds = _looked_at(protocols)
-    find_touched(warehouse, feeds)
-    if _any(warehouse, "SELECT 1 FROM touched_rows WHERE clinic_id IS NULL"):
+    find_touched(warehouse, contracts())
+    if _any(warehouse, f"SELECT 1 FROM touched_rows WHERE clinic_id IS NULL AND {_among(feeds)}"):
         return Scope(everything=True, touched=True)
     _find_reached(warehouse, feeds, before[0], before[1], run)
     spread_staff(warehouse)
@@ -76,10 +83,16 @@ def find_scope(
     find_subjects(warehouse, reaches(protocols), [protocol.judges for protocol in protocols])
     _add_decided(warehouse)
     _add_waived(warehouse, waived)
+    if days is not None:
+        add_days(warehouse, days)
     _find_patients(warehouse)
-    for table in ("reached", "whole_clinics", "new_cutoffs"):
-        warehouse.db.execute(f"DROP TABLE {table}")
     return Scope(everything=False, touched=True)
+
+
+def forget_scope(warehouse: Warehouse) -> None:
+    """Drop the temp tables."""
+    for table in (STALE_SUBJECTS, STALE_PATIENTS, WHOLE_CLINICS, "reached", "new_cutoffs"):
+        warehouse.db.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _looked_at(protocols: Sequence[Protocol]) -> set[str]:
@@ -107,20 +120,25 @@ def remember_scope(
         [run.run_id, run.as_of, circumstances(protocols, settings), *counts],
     )
     db.execute("INSERT INTO ops.judged_cutoffs BY NAME FROM new_cutoffs")
-    db.execute("DROP TABLE new_cutoffs")
     db.execute(
         "INSERT INTO ops.judged_waivers BY NAME SELECT clinic_id, subject_id, rule_id FROM waived"
     )
 
 
 def circumstances(protocols: Iterable[Protocol], settings: Settings) -> str:
-    """A digest of what decides over every verdict besides rows, waivers and time."""
+    """A digest of what decides over every verdict and mart besides rows, waivers and time."""
     parts = [
         sorted(protocol.sha256 for protocol in protocols),
         {feed: held.sha256 for feed, held in contracts().items()},
-        settings.programs, __version__, table_definitions("marts"),
+        settings.programs, __version__, table_definitions("marts"), _said_by_keel(),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _said_by_keel() -> dict[str, str]:
+    """What Keel says of scales, costs and risks, which its marts rest on."""
+    there = sorted(files("protocols").iterdir(), key=lambda entry: entry.name)
+    return {entry.name: entry.read_text("utf-8") for entry in there if entry.name.endswith(".yaml")}
 
 
 def _names(protocol: Protocol, text: str) -> bool:
@@ -141,7 +159,7 @@ def _find_reached(
     )
     db.execute(
         "INSERT INTO reached BY NAME SELECT DISTINCT feed, clinic_id, key_id, session_id, "
-        "patient_id, event_at, timed FROM touched_rows"
+        f"patient_id, event_at, timed FROM touched_rows WHERE {_among(feeds)}"
     )
     db.execute(
         "INSERT INTO reached BY NAME SELECT feed, clinic_id, session_id, patient_id, "
@@ -150,12 +168,11 @@ def _find_reached(
         {"judged_run": judged_run},
     )
     for feed in sorted(feeds):
-        for column in _moments(feed):
+        if in_time := reached_by_time(feed):
             db.execute(
                 f"INSERT INTO reached BY NAME SELECT '{feed}' AS feed, {whose(contract(feed))}, "
                 f"{event_at(contract(feed))} AS event_at FROM facts.{feed} f "
-                "LEFT JOIN facts.clinics z ON z.clinic_id = f.clinic_id "
-                f"WHERE {_between(feed, column)}",
+                f"LEFT JOIN facts.clinics z ON z.clinic_id = f.clinic_id WHERE {in_time}",
                 {"before": judged_as_of, "now": run.as_of},
             )
     db.execute(
@@ -163,6 +180,16 @@ def _find_reached(
         "WHERE reached.patient_id IS NULL AND s.clinic_id = reached.clinic_id "
         "AND s.session_id = reached.session_id"
     )
+
+
+def _among(feeds: Iterable[str]) -> str:
+    return f"feed IN ({', '.join(map(quoted, sorted(feeds)))})"
+
+
+def reached_by_time(feed: str) -> str:
+    """SQL: whether time has come to a row `f` between the instants $before and $now; empty for a
+    feed that says of no row when it happens."""
+    return " OR ".join(f"({_between(feed, column)})" for column in _moments(feed))
 
 
 def _moments(feed: str) -> list[str]:
@@ -182,7 +209,7 @@ def _find_whole_clinics(warehouse: Warehouse, run: Run) -> None:
     """`whole_clinics`: clinics of which everything is judged again; `new_cutoffs` on the way."""
     _keep_cutoffs(warehouse, cutoffs(warehouse, run.as_of))
     warehouse.db.execute(
-        "CREATE OR REPLACE TEMP TABLE whole_clinics AS "
+        f"CREATE OR REPLACE TEMP TABLE {WHOLE_CLINICS} AS "
         "SELECT clinic_id FROM reached WHERE feed = 'clinics' "
         "OR (feed = 'staff' AND key_id IS NULL) UNION "
         "SELECT coalesce(n.clinic_id, o.clinic_id) FROM new_cutoffs n "

@@ -11,14 +11,24 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from checks.contract import contracts
 from flows.errors import UsageError
 
 CONFIG_NAME = "keel.toml"
 ENVIRONMENT_PREFIX = "KEEL_"
+_ONLY_IN_THE_FILE = ("programs", "encodings", "feeds", "source", "schedule", "alerts")
 
 
 UTF_8 = "utf-8"
@@ -76,6 +86,43 @@ class SourceSettings(_Frozen):
         }
 
 
+class ScheduleSettings(_Frozen):
+    """When the night runs by itself: at six in New York, when the day is over in Hawaii too."""
+
+    cron: str = "0 6 * * *"
+    time_zone: str = "America/New_York"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is no time zone; write a place, for example America/New_York")
+        return value
+
+
+class AlertSettings(_Frozen):
+    """Whom to tell, and of what: `urls` as Apprise reads them; more than `critical_limit` critical
+    breaches found for the first time; a clinic's feed of which nothing came for `stale_days`."""
+
+    urls: tuple[SecretStr, ...] = ()
+    critical_limit: int = Field(default=0, ge=0)
+    stale_days: int = Field(default=3, ge=1)
+    stale_feeds: tuple[str, ...] = ("sessions", "doses", "vitals")
+
+    @field_validator("urls", "stale_feeds", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """In the environment they stand side by side, with blanks between."""
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("stale_feeds")
+    @classmethod
+    def _known_feeds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for feed in value:
+            _known_feed(feed)
+        return value
+
+
 class Settings(_Frozen):
     """Every setting with its documented default; folders are relative to the working folder."""
 
@@ -88,19 +135,21 @@ class Settings(_Frozen):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     small_cell: int = Field(default=11, ge=1)
     keep_runs: int = Field(default=14, ge=1)
+    retention_days: int | None = Field(default=None, ge=1)
+    legal_hold: tuple[str, ...] = ()
+    legal_hold_file: Path | None = None
     programs: dict[str, str] = Field(default_factory=dict)
     encodings: dict[str, Encoding] = Field(default_factory=dict)
     feeds: dict[str, FeedSettings] = Field(default_factory=dict)
     source: tuple[SourceSettings, ...] = ()
+    schedule: ScheduleSettings = ScheduleSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("feeds")
     @classmethod
     def _known_feeds(cls, value: dict[str, FeedSettings]) -> dict[str, FeedSettings]:
         for feed in value:
-            if feed not in contracts():
-                near = difflib.get_close_matches(feed, contracts(), n=1)
-                raise ValueError(f"{feed} is no feed; did you mean {near[0]}?" if near else
-                                 f"{feed} is no feed")  # fmt: skip
+            _known_feed(feed)
         return value
 
     @field_validator("as_of")
@@ -123,6 +172,15 @@ class Settings(_Frozen):
         return (self.as_of or datetime.now(UTC)).astimezone(UTC)
 
 
+_TABLES: dict[str, type[_Frozen]] = {"schedule": ScheduleSettings, "alerts": AlertSettings}
+
+
+def _known_feed(feed: str) -> None:
+    if feed not in contracts():
+        near = difflib.get_close_matches(feed, contracts(), n=1)
+        raise ValueError(f"{feed} is no feed{f'; did you mean {near[0]}?' if near else ''}")
+
+
 def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Settings of the file, overridden by KEEL_* and by the options that are not None.
 
@@ -130,7 +188,11 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
     """
     path = config or Path(CONFIG_NAME)
     values = _read_toml(path, needed=config is not None)
-    values |= _from_environment()
+    values |= _from_environment(Settings, ENVIRONMENT_PREFIX)
+    for name, table in _TABLES.items():
+        own = values.get(name, {})
+        if isinstance(own, dict):
+            values[name] = own | _from_environment(table, f"{ENVIRONMENT_PREFIX}{name.upper()}_")
     values |= {key: value for key, value in overrides.items() if value is not None}
     try:
         return Settings.model_validate(values)
@@ -151,14 +213,14 @@ def _read_toml(path: Path, *, needed: bool) -> dict[str, Any]:
         raise UsageError(f"{path}: is not TOML ({error}); mend that line.") from None
 
 
-def _from_environment() -> dict[str, Any]:
+def _from_environment(model: type[BaseModel], prefix: str) -> dict[str, Any]:
     """KEEL_<SETTING> of one value each; paths of `protocols` are split as PATH is."""
     found: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
-        value = os.environ.get(ENVIRONMENT_PREFIX + name.upper())
-        if value is None or name in {"programs", "encodings", "feeds", "source"}:
+    for name, field in model.model_fields.items():
+        value = os.environ.get(prefix + name.upper())
+        if value is None or name in _ONLY_IN_THE_FILE:
             continue
-        split = field.annotation == tuple[Path, ...]
+        split = field.annotation in (tuple[Path, ...], tuple[str, ...])
         found[name] = tuple(part for part in value.split(os.pathsep) if part) if split else value
     return found
 
@@ -167,7 +229,8 @@ def _explain(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), Settings.model_fields, n=1)
+        held = _TABLES.get(str(first["loc"][0]), Settings)
+        near = difflib.get_close_matches(str(first["loc"][-1]), held.model_fields, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; see `docs/reference/settings.md`."
         return f"{path}: the setting {name} is unknown{hint}"
     message = first["msg"].removeprefix("Value error, ").lower()

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.watch import Watched
+
 if TYPE_CHECKING:
     from flows.judging import JudgingSummary
     from flows.landing import Found
@@ -42,6 +44,7 @@ class Summary:
     seconds: Mapping[str, float]
     notes: tuple[str, ...]
     refused: int
+    watched: Watched
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Summary:
         loaded: Mapping[str, FeedSummary],
         judged: JudgingSummary,
         seconds: Mapping[str, float],
+        watched: Watched,
     ) -> Summary:
         """The counts of a night that ran to its end."""
         batches: Counter[str] = Counter()
@@ -78,6 +82,7 @@ class Summary:
                 "validate": round(sum(feed.validate_seconds for feed in loaded.values()), 3),
             },
             refused=len(found.refused),
+            watched=watched,
             notes=(
                 *found.notes,
                 *(note for feed in loaded.values() for note in feed.notes),
@@ -100,6 +105,7 @@ class Summary:
             "judged": self.judged,
             "skipped": self.skipped,
             "findings": dict(self.findings),
+            "changes": dict(self.watched.changes),
             "seconds": dict(self.seconds),
             "notes": list(self.notes),
         }
@@ -113,10 +119,15 @@ class Summary:
             f"  judged      {self.judged:,} subjects anew, {self.skipped:,} as before",
             "  findings    "
             + ", ".join(f"{self.findings.get(key, 0):,} {words}" for key, words in STATUS_WORDS),
+            *self._changes(),
             *(f"  note: {note}" for note in self.notes),
             f"report: {self.report}",
         ]
         return "\n".join(lines)
+
+    def _changes(self) -> list[str]:
+        changes = self.watched.changes
+        return [f"  changed     verdicts by cause: {_counts(changes)}"] if changes else []
 
     def markdown(self) -> str:
         """For Prefect's artifact: counts only."""

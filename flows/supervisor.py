@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 
 from flows.night import Night, Summary
 from flows.story import Step, plainly, tell
@@ -86,7 +88,8 @@ def supervised(night: Night, step: Step, flow: Callable[[Step], None]) -> Summar
     Raises what a part of the night raised.
     """
     baton, ended = Baton(), _Ending()
-    thread = threading.Thread(target=ended.of, args=(flow, baton.carried(step)), daemon=True)
+    of = partial(copy_context().run, ended.of, flow, baton.carried(step))
+    thread = threading.Thread(target=of, daemon=True)
     thread.start()
     while thread.is_alive() and not (baton.is_late and baton.drop()):
         thread.join(0.1)

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.night import Night, Summary
+from flows.night import Night
 from flows.story import Step
 
 
@@ -46,10 +45,3 @@ def as_task(night: Night) -> Step:
         run()
 
     return step
-
-
-def show_artifact(summary: Summary) -> None:
-    """The run's summary beside the flow run, without patient data."""
-    create_markdown_artifact(
-        markdown=summary.markdown(), key="keel-nightly", description="What the night brought"
-    )

@@ -98,7 +98,7 @@ def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse
             if shows_damage(error):
                 warehouse.db.close()
                 raise DamagedWarehouse(_set_aside(folder / DATABASE)) from None
-            if isinstance(error, duckdb.IOException | duckdb.FatalException):
+            if isinstance(error, duckdb.IOException) or _is_of_disk(error):
                 raise _disk_error(folder, error) from None
             raise
         finally:
@@ -146,6 +146,15 @@ def no_warehouse() -> Iterator[Warehouse]:
         warehouse = Warehouse(Path(), db)
         _create_tables(warehouse)
         yield warehouse
+
+
+@contextmanager
+def scratch_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that never writes to the disk, for what must stay nowhere."""
+    config = _config(Path()) | {"temp_directory": ""}
+    with duckdb.connect(":memory:", config=config) as db:
+        _set_up(db)
+        yield db
 
 
 def _connect(folder: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
@@ -265,8 +274,13 @@ def create_facts(db: duckdb.DuckDBPyConnection, contract: Contract, *, anew: boo
     db.execute(f"{made} facts.{contract.feed}_history ({past})")
 
 
-def _disk_error(folder: Path, error: duckdb.Error) -> KeelError:
+def _is_of_disk(error: duckdb.Error) -> bool:
+    """A commit that the disk refuses is no IOException."""
     words = str(error).lower()
-    if "no space" in words or "permission" in words or "read-only" in words or "quota" in words:
+    return any(word in words for word in ("no space", "permission", "read-only", "quota"))
+
+
+def _disk_error(folder: Path, error: duckdb.Error) -> KeelError:
+    if _is_of_disk(error):
         return DiskError(f"{folder}: the disk is full or not writable; mend that, run again.")
     return KeelError(f"{folder}: reading or writing failed; check the disk, run again.")

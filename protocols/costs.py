@@ -98,10 +98,9 @@ class Dose(_Part):
 
 
 class Minutes(_Part):
-    """Minutes, ends included."""
+    """Minutes, the end included."""
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float
 
 
 class CodeCheck(Fact):

@@ -110,7 +110,8 @@ def judge(
                 number = numbers[protocol.protocol, protocol.version, rule.id]
                 verdict, word = _verdict(rule, number, judged, protocol, facts)
                 verdicts.append(verdict)
-                words.append(word)
+                if word is not None:
+                    words.append(word)
     return Judgement(
         subjects=_stacked(subjects, _subject_schema()),
         verdicts=_stacked(verdicts, VERDICTS),
@@ -233,7 +234,7 @@ def _subjects(judged: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
         program=program,
         started_at=pl.col(start),
         local_date=pl.col("local_date"),
-    )  # fmt: skip
+    ).select(list(_subject_schema()))  # fmt: skip
 
 
 def _subject_schema() -> pl.Schema:
@@ -253,17 +254,9 @@ def _subject_schema() -> pl.Schema:
 
 
 def _stacked(frames: list[pl.DataFrame], schema: pl.Schema) -> pl.DataFrame:
-    empty = pl.DataFrame(schema=schema)
-    return pl.concat(
-        [
-            empty,
-            *(
-                frame.select([pl.col(name).cast(kind) for name, kind in schema.items()])
-                for frame in frames
-            ),
-        ],
-        how="vertical",
-    )
+    """Frames of one schema, but for narrower numbers and columns that are all null."""
+    stacked = pl.concat([pl.DataFrame(schema=schema), *frames], how="vertical_relaxed")
+    return stacked.cast(schema)
 
 
 # --- one rule ---
@@ -271,7 +264,8 @@ def _stacked(frames: list[pl.DataFrame], schema: pl.Schema) -> pl.DataFrame:
 
 def _verdict(
     rule: Rule, number: int, judged: pl.DataFrame, protocol: Protocol, facts: Facts
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """A rule's verdicts, and the words of what is neither met nor excluded, if anything is."""
     columns = judged_columns(protocol.judges, measure_types(protocol))
     context = Judged(protocol.judges, columns, facts.zone_names)
     outcome = kinds()[rule.kind].verdict(rule, context)
@@ -291,15 +285,17 @@ def _verdict(
     any_waiting = pl.any_horizontal(waiting or [pl.lit(value=False)])
     found = judged.select(
         "subject_no", *_kept(judged, outcome),
+        rule_no=pl.lit(number, pl.UInt16),
         status=pl.when(excluded).then(is_status(EXCLUDED))
         .when(any_undelivered).then(is_status(NOT_EVALUABLE))
         .when(any_waiting).then(is_status(PENDING))
         .when(wanting).then(is_status(NOT_EVALUABLE))
         .otherwise(outcome.status),
-        observed=pl.when(~excluded & ~any_undelivered & ~any_waiting).then(outcome.observed),
+        observed=pl.when(~excluded & ~any_undelivered & ~any_waiting)
+        .then(outcome.observed).cast(pl.Float64),
         _undelivered=any_undelivered, _waiting=any_waiting, _wanting=wanting,
     )  # fmt: skip
-    verdicts = found.select("subject_no", "status", "observed", rule_no=pl.lit(number, pl.UInt16))
+    verdicts = found.select(list(VERDICTS))
     open_ = found.filter(~pl.col("status").is_in([MET, EXCLUDED]))
     ends = [pl.col(f"measure {name}.end") for name in waits]
     due = (
@@ -308,7 +304,10 @@ def _verdict(
         else pl.when(pl.lit(value=False)).then(None)
     )
     due_at = due.otherwise(outcome.due_at).cast(INSTANT)
-    words = open_.with_columns(
+    if open_.is_empty():
+        return verdicts, None
+    words = open_.select(
+        "subject_no", "rule_no",
         reason=pl.when(pl.col("_undelivered"))
         .then(pl.lit(f"the clinic has never delivered {' or '.join(missing) or 'a feed'}"))
         .when(pl.col("_waiting"))
@@ -319,9 +318,8 @@ def _verdict(
         .then(pl.format("not decided before {}", context.moment(due_at)))
         .otherwise(outcome.reason),
         due_at=pl.when(pl.col("status") == PENDING).then(due_at),
-        rule_no=pl.lit(number, pl.UInt16),
-    ).select("subject_no", "rule_no", "reason", "due_at")
-    return verdicts.select(list(VERDICTS)), words
+    )  # fmt: skip
+    return verdicts, words
 
 
 def _kept(judged: pl.DataFrame, outcome: Outcome) -> list[str]:
@@ -336,16 +334,9 @@ def _kept(judged: pl.DataFrame, outcome: Outcome) -> list[str]:
 
 def _with_quarantine(judged: pl.DataFrame, outcome: Outcome, facts: Facts) -> pl.DataFrame:
     """`_lost`: a quarantined row of the feed names the same session, or patient."""
-    if outcome.of is None or outcome.link not in ("session", "patient"):
-        return judged.with_columns(_lost=pl.lit(value=False))
     key = f"{outcome.link}_id"
-    lost = (
-        facts.quarantined.filter((pl.col("feed") == outcome.of) & pl.col(key).is_not_null())
-        .select("clinic_id", key)
-        .unique()
-        .with_columns(_lost=pl.lit(value=True))
-    )
-    if lost.is_empty():
+    lost = facts.lost(outcome.of, key) if outcome.of is not None else None
+    if lost is None:
         return judged.with_columns(_lost=pl.lit(value=False))
     return judged.join(lost, on=["clinic_id", key], how="left", maintain_order="left").with_columns(
         pl.col("_lost").fill_null(value=False)

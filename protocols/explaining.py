@@ -9,7 +9,7 @@ from typing import Any, NoReturn, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from protocols.extending import Placed, nearest
-from protocols.model import Protocol, Rule
+from protocols.model import COMPUTED, Protocol, Rule
 
 _RULES: Mapping[str, type[BaseModel]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model
@@ -73,7 +73,7 @@ def _path(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 def _hint(name: str, loc: tuple[str | int, ...]) -> str:
-    names = [name for model in _models(loc) for name in _names(model) if name != "sha256"]
+    names = [name for model in _models(loc) for name in _names(model) if name not in COMPUTED]
     if len(loc) == 1:
         names += ["extends", "overrides"]
     if loc[0] == "rules" and len(loc) == 4:

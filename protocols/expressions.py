@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Literal, NoReturn
 
 import polars as pl
@@ -36,6 +36,7 @@ LONGEST = 4_000
 MOST_NESTED = 40
 MOST_STEPS = 100
 MOST_DIGITS = 15
+_REMEMBERED = 4_096
 _INTERVALS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400, "WEEK": 604_800}
 
 
@@ -63,14 +64,23 @@ def compile_expression(text: str, columns: Mapping[str, Type]) -> Expression:
     Raises ExpressionError for what is no single expression, a node that is not allowed, a name that
     does not exist (with the nearest), or types that do not go together.
     """
+    parsed, names = _parsed(text)
+    if all(name in columns for name in names):
+        return _translated(text, tuple((name, columns[name]) for name in names))
+    return _translate(text, parsed, columns)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(text: str) -> tuple[nodes.Expr, tuple[str, ...]]:
+    """An expression as a tree that nobody changes, and the columns it names."""
     if len(text) > LONGEST or _depth(text) > MOST_NESTED:
         raise _too_deep()
     _check_tokens(text)
     try:
-        parsed = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
+        statements = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
     except (SqlglotError, RecursionError, ValueError, TypeError):
         raise ExpressionError(f"is no SQL expression; {ALLOWED_WORDS}") from None
-    statement = parsed[0] if len(parsed) == 1 else None
+    statement = statements[0] if len(statements) == 1 else None
     if (
         not isinstance(statement, nodes.Select)
         or len(statement.expressions) != 1
@@ -78,9 +88,24 @@ def compile_expression(text: str, columns: Mapping[str, Type]) -> Expression:
         or not isinstance(statement.expressions[0], nodes.Paren)
     ):
         raise ExpressionError(f"is no single SQL expression; {ALLOWED_WORDS}")
+    parsed = statement.expressions[0]
+    return parsed, tuple(sorted({_name(node) for node in parsed.find_all(nodes.Column)}))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _translated(text: str, columns: tuple[tuple[str, Type], ...]) -> Expression:
+    """The same for the same types of what it names: protocols say many things more than once."""
+    return _translate(text, _parsed(text)[0], dict(columns))
+
+
+def _translate(text: str, parsed: nodes.Expr, columns: Mapping[str, Type]) -> Expression:
     compiler = _Compiler(columns)
-    expression, kind = compiler.compile(statement.expressions[0])
+    expression, kind = compiler.compile(parsed)
     return Expression(text, frozenset(compiler.names), kind, expression)
+
+
+def _name(column: nodes.Column) -> str:
+    return ".".join(part.name for part in column.parts)
 
 
 def shortened(text: str) -> str:
@@ -139,8 +164,7 @@ class _Compiler:
     # leaves
 
     def _column(self, node: nodes.Column) -> Typed:
-        parts = [part.name for part in node.parts]
-        name = ".".join(parts)
+        name = _name(node)
         if name not in self._columns:
             near = difflib.get_close_matches(name, self._columns, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from checks.strict_yaml import Document, Path
 from protocols.errors import ProtocolError
 from protocols.kinds import kinds
-from protocols.model import Rule
+from protocols.model import COMPUTED, Rule
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 MOST_NAMED = 8
@@ -75,8 +75,9 @@ def whole(source: Source, known: Mapping[str, Source], above: tuple[str, ...] = 
     name, data = source.name, dict(source.document.data)
     places = {path: (name, line) for path, line in source.document.lines.items()}
     own = Placed(name, data, places, (source.text,))
-    if "sha256" in data:
-        own.fail(("sha256",), "sha256 is not known here; Keel computes it")
+    for computed in COMPUTED:
+        if computed in data:
+            own.fail((computed,), f"{computed} is not known here; Keel computes it")
     key = data.get("extends")
     if key is None:
         if "overrides" in data:

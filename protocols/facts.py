@@ -61,6 +61,20 @@ class Facts:
         """Every zone of the network."""
         return sorted(set(self.zones["_zone"].to_list())) or ["UTC"]
 
+    def lost(self, feed: str, key: str) -> pl.DataFrame | None:
+        """clinic_id and `key` (session_id or patient_id) that quarantined rows of a feed name, and
+        `_lost` = true; None where there are none."""
+        return self._lost.get((feed, key))
+
+    @cached_property
+    def _lost(self) -> dict[tuple[str, str], pl.DataFrame]:
+        return {
+            (feed, key): named.with_columns(_lost=pl.lit(value=True))
+            for key in ("session_id", "patient_id")
+            for (feed,), rows in self.quarantined.partition_by("feed", as_dict=True).items()
+            if not (named := rows.select("clinic_id", key).drop_nulls(key).unique()).is_empty()
+        }
+
     def evidence(self, feed: str) -> pl.LazyFrame:
         """A feed's rows with `_at`, their event as an instant; none after `as_of`.
 

@@ -61,7 +61,7 @@ class Gatherer:
         """The judged rows with the features of every part, and its bounds `<name>.start` and
         `<name>.end` (null where open or unknown) and `<name>.unknown` (an anchor is null)."""
         judged = judged.with_columns(
-            [column for part in self.parts for column in self._bounds(part)]
+            [column for part in self.parts for column in self.bounds(part)]
         )
         groups: dict[tuple[str, Link], list[Part]] = {}
         for part in self.parts:
@@ -82,7 +82,8 @@ class Gatherer:
             return midnight(pl.col(name), self.facts.zone_names)
         return pl.col(name)
 
-    def _bounds(self, part: Part) -> list[pl.Expr]:
+    def bounds(self, part: Part) -> list[pl.Expr]:
+        """When a part's window starts and ends, and whether an anchor of it is null."""
         zones = self.facts.zone_names
         start, end = (part.window.start, part.window.end) if part.window else (None, None)
         nothing = pl.lit(None, INSTANT)

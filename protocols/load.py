@@ -105,9 +105,10 @@ def _read(name: str, path: Path | Traversable) -> Source:
 
 def _protocol(source: Source, known: dict[str, Source]) -> tuple[Protocol, Placed]:
     placed = whole(source, known)
-    sha256 = hashlib.sha256("\x1e".join(placed.texts).encode()).hexdigest()
+    text = "\x1e".join(placed.texts)
+    own = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text}
     try:
-        protocol = Protocol.model_validate({**with_likeness(placed), "sha256": sha256})
+        protocol = Protocol.model_validate(with_likeness(placed) | own)
     except ValidationError as error:
         explain(placed, error)
     check_coherence(protocol, placed.fail)

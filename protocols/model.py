@@ -291,6 +291,10 @@ class Example(_Part):
     expect: dict[str, Status]
 
 
+COMPUTED = ("sha256", "text")
+"""What Keel says of a protocol's file, and no file says of itself."""
+
+
 class Protocol(_Part):
     """One version of a protocol."""
 
@@ -314,6 +318,7 @@ class Protocol(_Part):
     rules: Listed[Rule] = Field(min_length=1)
     examples: Listed[Example] = ()
     sha256: str = ""
+    text: str = Field(default="", exclude=True, repr=False)
 
     def always(self) -> Protocol:
         """The same version as if it were in force on every day."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Literal
@@ -18,7 +19,7 @@ from protocols.costs import Route
 from protocols.durations import Duration
 from protocols.errors import ProtocolError
 from protocols.instruments import Fact, Source, instruments
-from protocols.model import Listed
+from protocols.model import Day, Listed
 
 FILE = "risk.yaml"
 About = Literal["patient", "lot", "clinic", "staff", "prescriber"]
@@ -103,6 +104,17 @@ class ScaleBand(_Part):
         return min(band.least for band in mine)
 
 
+class Holidays(Fact):
+    """Weekdays on which no business is done, by year."""
+
+    years: Listed[Listed[Day]]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """All of them."""
+        return tuple(day for year in self.years for day in year)
+
+
 class Signal(Fact):
     """One reason to look at a subject more closely; `observed` names what is measured, with its
     unit, and `at_least` flags it, ends included."""
@@ -128,6 +140,59 @@ class Signal(Fact):
         return self.about in RESTRICTED
 
 
+PersonColumn = Literal[
+    "given_name", "family_name", "birth_date", "sex", "postal_code", "phone"
+]  # fmt: skip
+
+
+class Chance(_Part):
+    """How often two records agree so where they are one person's (m), and where they are not (u);
+    alike from a Jaro-Winkler `similarity` on, or up to so many typing `errors`."""
+
+    m: float = Field(gt=0, lt=1)
+    u: float = Field(gt=0, lt=1)
+    similarity: float | None = Field(None, gt=0, lt=1)
+    errors: int | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _tells(self) -> Chance:
+        if self.m <= self.u:
+            raise ValueError("an agreement speaks for one person: `m` is above `u`")
+        return self
+
+
+class Compared(_Part):
+    """One column of two patient records."""
+
+    column: PersonColumn
+    same: Chance
+    alike: Chance | None = None
+
+    @property
+    def chances(self) -> tuple[Chance, ...]:
+        """From the closest agreement on."""
+        return (self.same, self.alike) if self.alike else (self.same,)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Compared:
+        if any(sum(getattr(c, name) for c in self.chances) >= 1 for name in ("m", "u")):
+            raise ValueError(f"{self.column}: chances of one column add up to less than 1")
+        if self.alike and (self.alike.similarity is None) == (self.alike.errors is None):
+            raise ValueError(f"{self.column}: alike by `similarity`, or by `errors`")
+        return self
+
+
+class People(Fact):
+    """Which patient records are one person's."""
+
+    keys: Listed[Listed[PersonColumn]]
+    prior: float = Field(gt=0, lt=1)
+    threshold: float = Field(gt=0, lt=1)
+    blocks: Listed[Listed[PersonColumn]]
+    needed: Listed[PersonColumn]
+    compared: Listed[Compared]
+
+
 class Risk(_Part):
     """Everything that the file holds."""
 
@@ -135,7 +200,9 @@ class Risk(_Part):
     levels: Levels
     missing_alone: MissingAlone
     exposure: Exposure
+    holidays: Holidays
     signals: Listed[Signal]
+    people: People
 
     @model_validator(mode="after")
     def _coherent(self) -> Risk:
@@ -154,7 +221,12 @@ class Risk(_Part):
     def facts(self) -> Mapping[str, Fact]:
         """Every fact by where it stands."""
         return (
-            {"levels": self.levels, "missing_alone": self.missing_alone}
+            {
+                "levels": self.levels,
+                "missing_alone": self.missing_alone,
+                "people": self.people,
+                "holidays": self.holidays,
+            }
             | {f"exposure {route.route}": route for route in self.exposure.routes}
             | {"exposure forms": self.exposure.forms}
             | dict(self.by_id)

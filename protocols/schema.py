@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from protocols.model import Protocol
+from protocols.model import COMPUTED, Protocol
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,7 +21,8 @@ def schema() -> dict[str, Any]:
     made: dict[str, Any] = Protocol.model_json_schema(by_alias=True)
     definitions = made["$defs"]
     properties = made["properties"]
-    del properties["sha256"]
+    for computed in COMPUTED:
+        del properties[computed]
     needed = made["required"]
     rules = [definitions[name] for name in sorted(definitions) if name.endswith("Rule")]
     for rule in rules:

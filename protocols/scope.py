@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NoReturn
 
 from checks.contract import contract
@@ -64,7 +65,8 @@ def feed_columns(feed: str) -> dict[str, Type]:
     }
 
 
-def population_columns(judges: Judges) -> dict[str, Type]:
+@cache
+def population_columns(judges: Judges) -> Mapping[str, Type]:
     """What a population may name: the row, its people, its clinic; no course, no measure."""
     own = feed_columns(judges)
     patient = feed_columns("patients")
@@ -79,10 +81,8 @@ def population_columns(judges: Judges) -> dict[str, Type]:
 
 def judged_columns(judges: Judges, measures: Mapping[str, Type]) -> dict[str, Type]:
     """What a rule may name of a judged row."""
-    columns = population_columns(judges)
-    if judges == "sessions":
-        columns |= dict(COURSE)
-    return columns | dict(measures)
+    course = COURSE if judges == "sessions" else {}
+    return {**population_columns(judges), **course, **measures}
 
 
 def linked_columns(feed: str, judged: Mapping[str, Type]) -> dict[str, Type]:

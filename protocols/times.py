@@ -1,7 +1,7 @@
 """Local days of clinics, and bounds of windows, as Polars expressions.
 
-Inside, an instant is UTC in microseconds; a row's `_zone` says where it is local. The end of a
-local day is its last microsecond.
+Inside, an instant is UTC in microseconds; a row's `_zone` says where it is local, and one without
+(its clinic's row was withdrawn) has no local time. The end of a local day is its last microsecond.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _by_zone(
     choice (the midnight of a local day) would grow with the power of the number of zones.
     """
     if len(zones) == 1:
-        return of(at, zones[0]).cast(kind)
+        return pl.when(pl.col("_zone").is_not_null()).then(of(at, zones[0]).cast(kind))
 
     def chosen(columns: Sequence[pl.Series]) -> pl.Series:
         at, zone = columns

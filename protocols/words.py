@@ -7,6 +7,7 @@ of a session have names ("the start" for started_at).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import expressions as nodes
@@ -118,6 +119,7 @@ def link_words(part: Linked | Then) -> dict[str, str]:
     return {} if part.link is None else {"link": f"of the same {part.link}"}
 
 
+@lru_cache(maxsize=4_096)
 def expression_words(text: str) -> str:
     """An expression as it may be read aloud, on one line."""
     try:

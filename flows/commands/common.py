@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -91,6 +91,25 @@ def instant(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         stop("--as-of: not an ISO 8601 instant; write for example 2026-03-01T06:00:00Z.", 2)
+
+
+def period(first: str | None, last: str | None) -> tuple[date | None, date | None]:
+    """Local dates of --from and --to. Raises UsageError for one that is none or out of order."""
+    from flows.errors import UsageError
+
+    begins, ends = _day("--from", first), _day("--to", last)
+    if begins is not None and ends is not None and ends < begins:
+        raise UsageError(f"--to: {ends} is before {begins}, the day of --from; swap them.")
+    return begins, ends
+
+
+def _day(option: str, text: str | None) -> date | None:
+    from flows.errors import UsageError
+
+    try:
+        return date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise UsageError(f"{option}: not a date; write for example 2026-03-01.") from None
 
 
 class explained:  # noqa: N801  (reads as a phrase: with explained(debug))

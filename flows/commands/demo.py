@@ -9,7 +9,7 @@ import typer
 
 from flows import __version__
 from flows.commands.common import Debug, Json, Plain, explained, say, stop
-from flows.commands.nightly import run_night
+from flows.commands.nightly import earned, run_night, show
 
 
 def demo(
@@ -54,8 +54,9 @@ def demo(
                 "as_of": written.as_of,
             },
         )
-        code = run_night(settings, [], [], None, plain=plain, as_json=as_json)
-    raise typer.Exit(code)
+        summary = run_night(settings, [], [], plain=plain)
+        show(summary, as_json=as_json)
+    raise typer.Exit(earned(summary))
 
 
 def _refuse_foreign_folder(folder: Path) -> None:

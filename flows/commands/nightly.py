@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +29,7 @@ from flows.commands.common import (
     explained,
     instant,
     say,
+    sentence,
     stop,
 )
 
@@ -70,10 +73,11 @@ def nightly(
         if dry_run:
             show_rehearsal(settings, feed or [], clinic or [], as_json=as_json, full=full)
             raise typer.Exit(Exit.DONE)
-        code = run_night(
-            settings, feed or [], clinic or [], fail_on, plain=plain, as_json=as_json, full=full
-        )
-    raise typer.Exit(code)
+        with failure_told(settings):
+            summary = run_night(settings, feed or [], clinic or [], plain=plain, full=full)
+        show(summary, as_json=as_json)
+        tell_watched(summary, settings)
+    raise typer.Exit(earned(summary, fail_on))
 
 
 def show_rehearsal(
@@ -87,34 +91,52 @@ def show_rehearsal(
 
 
 def run_night(
-    settings: Settings,
-    feeds: list[str],
-    clinics: list[str],
-    fail_on: str | None,
-    *,
-    plain: bool,
-    as_json: bool,
-    full: bool = False,
-) -> int:
-    """Run the night, show its summary and give the exit code that it earns."""
+    settings: Settings, feeds: list[str], clinics: list[str], *, plain: bool, full: bool = False
+) -> Summary:
+    """Run the night, with its progress on the terminal."""
     from flows.lock import locked
     from flows.progress import for_this_terminal
 
     progress = for_this_terminal()
     try:
         with locked(settings.warehouse) as lock:
-            summary = _run_locked(settings, feeds, clinics, progress, lock, plain=plain, full=full)
+            return _run_locked(settings, feeds, clinics, progress, lock, plain=plain, full=full)
     finally:
         progress.close()
-    if as_json:
-        typer.echo(json.dumps(summary.as_dict(), indent=2))
-    else:
-        typer.echo(summary.words())
+
+
+def show(summary: Summary, *, as_json: bool) -> None:
+    """The summary, for a person or a program."""
+    typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.words())
+
+
+def earned(summary: Summary, fail_on: str | None = None) -> Exit:
+    """The exit code of a night that was published."""
     if summary.batches.get("blocked", 0) or summary.refused:
         return Exit.BLOCKED
     if fail_on is not None and summary.breaches(SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
         return Exit.FAIL_ON
     return Exit.DONE
+
+
+def tell_watched(summary: Summary, settings: Settings) -> None:
+    """Send the alerts that a published night gives reason for."""
+    from flows.alerts import of_night, send
+
+    send(of_night(summary, settings.alerts), settings.alerts, say)
+
+
+@contextmanager
+def failure_told(settings: Settings) -> Iterator[None]:
+    """Send an alert when the night fails. Addresses that cannot be used are told beforehand."""
+    from flows.alerts import channels, of_failure, send
+
+    channels(settings.alerts)
+    try:
+        yield
+    except Exception as error:
+        send([of_failure(*sentence(error))], settings.alerts, say)
+        raise
 
 
 def _run_locked(

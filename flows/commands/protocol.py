@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.common import AsOf, Config, Debug, Exit, Json, Warehouse, explained, instant
+from flows.commands.common import (
+    AsOf,
+    Config,
+    Debug,
+    Exit,
+    Json,
+    Warehouse,
+    explained,
+    instant,
+    period,
+)
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -119,11 +128,11 @@ def protocol_replay(
         from flows.replay import replay, write_subjects
         from flows.warehouse import read_warehouse
 
-        period = _period(first, last)
+        among = period(first, last)
         catalogue, settings = _catalogue(config, warehouse=warehouse, as_of=instant(as_of))
         draft = catalogue.one(name)
         with read_warehouse(settings.warehouse) as opened:
-            found = replay(opened, draft, catalogue.all(), settings, period)
+            found = replay(opened, draft, catalogue.all(), settings, among)
         if out is not None:
             write_subjects(found, out)
         if as_json:
@@ -147,24 +156,6 @@ def _catalogue(config: Path | None, **overrides: object) -> tuple[Catalogue, Set
     settings = load_settings(config, overrides)
     found = Catalogue(settings.protocols, settings.builtin_protocols, settings.now().date())
     return found, settings
-
-
-def _period(first: str | None, last: str | None) -> tuple[date | None, date | None]:
-    from flows.errors import UsageError
-
-    begins, ends = _day("--from", first), _day("--to", last)
-    if begins is not None and ends is not None and ends < begins:
-        raise UsageError(f"--to: {ends} is before {begins}, the day of --from; swap them.")
-    return begins, ends
-
-
-def _day(option: str, text: str | None) -> date | None:
-    from flows.errors import UsageError
-
-    try:
-        return date.fromisoformat(text) if text is not None else None
-    except ValueError:
-        raise UsageError(f"{option}: not a date; write for example 2026-03-01.") from None
 
 
 def _width() -> int:

@@ -14,6 +14,7 @@ from flows.demo.programs import (
     BY_NAME,
     CROWDED_DAYS,
     DEVICE_MG,
+    EAGER_DAYS,
     HURRIED_DAYS,
     IV,
     PROGRAMS,
@@ -75,8 +76,9 @@ def _appointments(care: Care, program: Program) -> tuple[Column, ...]:
     plan = np.broadcast_to(program.plan, (len(mine), len(program.plan)))
     planned = care.rng.integers(program.least, plan.shape[-1] + 1, len(mine))
     if program.name == IV:
-        plan = np.where((mine < care.restless)[:, None], CROWDED_DAYS, plan)
-        plan = np.where((mine < care.hurried)[:, None], HURRIED_DAYS, plan)
+        for kind, days in (("hurried", HURRIED_DAYS), ("crowded", CROWDED_DAYS),
+                           ("eager", EAGER_DAYS)):  # fmt: skip
+            plan = np.where(np.isin(mine, care.of_kind(kind))[:, None], days, plan)
         planned = np.where(mine < care.restless, plan.shape[-1], planned)
     at, number = np.nonzero(np.arange(plan.shape[-1])[None, :] < planned[:, None])
     who = mine[at]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flows.demo.people import Care
+from flows.demo.people import TWICE_HERE, TWICE_THERE, Care
 from flows.demo.planting import NOT_MET, REPEATED, Planting, given, leave_out, readings
 from flows.demo.programs import IV
 from flows.demo.tables import Column, size, stacked
@@ -23,7 +23,7 @@ def neglect_patients(planting: Planting) -> None:
     """One patient with infusions for each lapse; a patient may have two of different kinds."""
     care = planting.care
     mine = np.flatnonzero(care.tables["patients"]["program"] == IV)
-    mine = mine[mine >= care.restless]
+    mine = mine[(mine >= care.restless) & ~np.isin(mine, (*TWICE_HERE, *TWICE_THERE))]
     if len(mine) < _LEAST_PATIENTS:
         return
     mine = care.rng.permutation(mine)
@@ -130,7 +130,7 @@ def _no_early_score(planting: Planting, patient: int, theirs: Column) -> dict[st
 def _no_score_after(planting: Planting, patient: int, theirs: Column) -> dict[str, Column]:
     sessions = planting.care.tables["sessions"]
     sixth = theirs[sessions["number"][theirs] == 5]
-    over = sessions["day"][sixth] + 16 < planting.care.days
+    over = sessions["day"][sixth] + 14 < planting.care.days
     return _unscored(planting, patient, theirs, 2) | {"score-after-induction": sixth[over]}
 
 
@@ -202,8 +202,9 @@ def keep_no_plan(planting: Planting) -> None:
     """Four sessions in a week, nine in four weeks, two a week later on."""
     care = planting.care
     sessions = care.tables["sessions"]
-    hurried = sessions["patient"] < care.hurried
-    crowded = ~hurried & (sessions["patient"] < care.restless)
+    hurried, crowded = (
+        np.isin(sessions["patient"], care.of_kind(kind)) for kind in ("hurried", "crowded")
+    )
     for who, number, reason, rules in (
         (hurried, 3, "fourth session within a week", ("sessions-per-week",)),
         (crowded, 8, "ninth session in four weeks", ("induction-size",)),

@@ -15,6 +15,7 @@ from flows.demo.calendar import LAST_DAY, Clinic, end_of_last_day, network_clini
 from flows.demo.care import treat
 from flows.demo.deliveries import NIGHTS, deliver, extracted, write
 from flows.demo.follow_up import follow
+from flows.demo.identity import come_from, note_people
 from flows.demo.money import bill, plant_codes, rates
 from flows.demo.people import Care, admit, employ
 from flows.demo.planting import Planting, Truth
@@ -70,7 +71,8 @@ def write_network(
         share = patients // clinics + (at < patients % clinics)
         if share == 0:
             continue
-        restless = (0, 0) if clean else (max(1, share // 40), share // 40)
+        some = share // 40
+        restless = (0, 0, 0, 0) if clean else (max(1, some), some, some, some)
         care = Care(clinic, days, np.random.default_rng([seed, at]), *restless)
         planting = _lived(care, share, neighbour, clean=clean)
         chairs[at] = care.chairs
@@ -86,6 +88,8 @@ def write_network(
 def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) -> Planting:
     """All that happened at one clinic, and what was planted."""
     admit(care, patients)
+    if neighbour is not None and not clean:
+        come_from(care, neighbour)
     treat(care)
     employ(care)
     follow(care)
@@ -96,8 +100,10 @@ def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) ->
     if not clean:
         plant_codes(planting)
         plant_risks(planting)
-        if neighbour is not None and care.clinic.carelessness % 2:
-            share_persons(care, neighbour, planting)
+        if neighbour is not None:
+            note_people(planting, neighbour)
+            if care.clinic.carelessness % 2:
+                share_persons(care, neighbour, planting)
     return planting
 
 

@@ -17,19 +17,35 @@ ROLES = ("prescriber",) * 2 + ("nurse",) * 4 + ("therapist", "pharmacist", "admi
 
 # The first few patients are known by a number of the whole network.
 SHARED = 4
+# Those after them by none; these are patients of a neighbour too, as three of its own patients.
+TWICE_HERE, TWICE_THERE = (4, 5, 6), (8, 9, 10)
+_GIVEN = """
+Alex Blair Casey Dana Drew Ellis Emery Finley Frankie Harper Hayden Jamie Jesse Jordan Kendall Kim
+Lee Logan Marley Morgan Noel Parker Quinn Reese Riley Robin Rowan Sam Sidney Taylor
+"""
+_FAMILY = """
+Archer Baker Barber Brewer Butler Carter Cooper Draper Dyer Farmer Fisher Fletcher Fowler Gardner
+Glover Harper Hunter Mason Miller Parker Porter Potter Sawyer Shepherd Skinner Smith Taylor Thatcher
+Turner Weaver
+"""
+HEAVY_KG = 110.0
 OPENS_MINUTE, CLOSES_MINUTE = 7 * 60 + 30, 19 * 60 + 30
 
 
 @dataclass
 class Care:
     """One clinic's care over `days` up to the sample's last: tables by feed. `hurried` patients
-    have infusions four in one week, as many after them nine in four weeks (`crowded`)."""
+    have infusions four in one week, as many after them nine in four weeks (`crowded`); `eager` ones
+    come more often and have more each time in the third month, `heavy` ones are heavy and have as
+    much as is allowed from the start."""
 
     clinic: Clinic
     days: int
     rng: np.random.Generator
     hurried: int = 0
     crowded: int = 0
+    eager: int = 0
+    heavy: int = 0
     chairs: int = 0
     tables: dict[str, Table] = field(default_factory=dict)
     # Of each session that took place, the position of the first reading of its vital signs.
@@ -38,7 +54,13 @@ class Care:
     @property
     def restless(self) -> int:
         """How many of the first patients keep to no plan."""
-        return self.hurried + self.crowded
+        return self.hurried + self.crowded + self.eager + self.heavy
+
+    def of_kind(self, name: str) -> range:
+        """Positions of the patients of one kind of those who keep to no plan."""
+        kinds = ("hurried", "crowded", "eager", "heavy")
+        before = sum(getattr(self, kind) for kind in kinds[: kinds.index(name)])
+        return range(before, before + getattr(self, name))
 
     @property
     def first_day(self) -> np.datetime64:
@@ -81,8 +103,7 @@ def held_in(care: Care, programs: tuple[str, ...]) -> Table:
 def _patients(care: Care, count: int) -> Table:
     rng, clinic = care.rng, care.clinic
     begins = rng.integers(3, max(4, care.days - 25), count)
-    given = np.array(["Alex", "Casey", "Drew", "Jordan", "Kim", "Lee", "Morgan", "Robin", "Sam"])
-    family = np.array(["Archer", "Baker", "Carter", "Dyer", "Fisher", "Mason", "Potter", "Turner"])
+    given, family = np.array(_GIVEN.split()), np.array(_FAMILY.split())
     started = care.first_day + begins
     every = np.arange(count)
     program = np.where(every < care.restless, IV, CYCLE[every % len(CYCLE)])
@@ -96,7 +117,10 @@ def _patients(care: Care, count: int) -> Table:
     person = np.char.add(f"n-{clinic.clinic_id}-", numbers(count).astype(str))
     named = rng.random(count) < 0.7
     named[:SHARED] = True
+    named[SHARED : max(TWICE_THERE) + 1] = False
     rems = np.where(np.isin(program, SPRAYS), started - rng.integers(2, 5, count), NEVER)
+    weight = rng.normal(80, 14, count).clip(50, 112).round(1)
+    weight[care.of_kind("heavy").start : care.of_kind("heavy").stop] = HEAVY_KG
     return {
         "patient_id": numbers(count),
         "program": program,
@@ -111,11 +135,11 @@ def _patients(care: Care, count: int) -> Table:
         "treatment_started_on": started,
         "prior_sessions": np.zeros(count),
         "failed_trials": rng.integers(2, 6, count),
-        "given_name": given[rng.integers(0, len(given), count)],
-        "family_name": family[rng.integers(0, len(family), count)],
+        "given_name": given[rng.integers(0, len(given), count)].astype("<U16"),
+        "family_name": family[rng.integers(0, len(family), count)].astype("<U16"),
         "postal_code": np.char.zfill(rng.integers(10_000, 99_999, count).astype(str), 5),
         "phone": np.char.add("555-01", np.char.zfill(rng.integers(0, 100, count).astype(str), 2)),
-        "weight_kg": rng.normal(80, 14, count).clip(50, 112).round(1),
+        "weight_kg": weight,
         "height_cm": rng.normal(170, 9, count).clip(148, 200).round(0),
     }
 

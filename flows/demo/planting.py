@@ -48,6 +48,7 @@ class Truth:
     row_number: str = ""
     reason: str = ""
     protocol: str = ""
+    other_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from flows.demo.alarms import leave_unanswered
 from flows.demo.breaches import break_rules
 from flows.demo.lapses import keep_no_plan, neglect_patients
 from flows.demo.on_site import hire, leave_alone, seat_twice
+from flows.demo.overuse import ask_for_more, note_overuse
 from flows.demo.people import Care
 from flows.demo.planting import NOT_EVALUABLE, Planting, readings
 from flows.demo.programs import IV
@@ -25,12 +26,14 @@ def plant(care: Care, *, latest: np.datetime64) -> Planting:
     """Break each rule a few times, and spoil a few rows of deliveries up to `latest`."""
     sessions = care.tables["sessions"]
     hire(care)
+    ask_for_more(care)
     plain = (sessions["patient"] >= care.restless) & (sessions["status"] == "completed")
     plain &= sessions["started_at"] < latest
     planting = Planting(care, care.rng.permutation(np.flatnonzero(plain)))
     neglect_patients(planting)
     break_rules(planting)
     keep_no_plan(planting)
+    note_overuse(planting)
     leave_alone(planting, latest)
     seat_twice(planting)
     leave_unanswered(planting)

@@ -21,6 +21,8 @@ _ESKETAMINE_DAYS = (0, 3, 7, 10, 14, 17, 21, 24, 28, 35, 42, 49, 63, 77, 91, 105
 # in one week of the third month.
 HURRIED_DAYS = np.array((0, 2, 4, 6, *_IV_DAYS[4:]))
 CROWDED_DAYS = np.array((0, 3, 6, 9, 12, 15, 18, 21, 24, 31, 45, 62, 65, 87))
+# And what those do who want more: weekly again from the eleventh week on.
+EAGER_DAYS = np.array((0, 3, 7, 10, 14, 17, 24, 31, 45, 59, 73, 80, 87, 94))
 
 Days = NDArray[Any]
 

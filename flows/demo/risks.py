@@ -11,6 +11,8 @@ import numpy as np
 from flows.demo.breaches import last_of_patient
 from flows.demo.calendar import LAST_DAY
 from flows.demo.counter import mishandle_supplies
+from flows.demo.identity import note_twice
+from flows.demo.overuse import plant_habits
 from flows.demo.people import NURSES, PRESCRIBERS, SHARED, Care
 from flows.demo.planting import Planting, Truth, given
 from flows.demo.programs import IV
@@ -25,6 +27,7 @@ def plant_risks(planting: Planting) -> None:
     _mistaken_units(planting)
     _early_refill(planting)
     _overlapping_supply(planting)
+    plant_habits(planting)
     mishandle_supplies(planting)
     _unexpected_screen(planting)
     _unqueried_monitoring(planting)
@@ -43,8 +46,7 @@ def share_persons(care: Care, other: Care, planting: Planting) -> None:
     if min(size(mine), size(other.tables["patients"])) < SHARED:
         return
     mine["person_id"][SHARED - 1] = other.tables["patients"]["person_id"][SHARED - 1]
-    planting.note(RISK, "patients", "patient", "patient_id", SHARED, "several-clinics", "",
-                  reason="the same person is a patient of another clinic")  # fmt: skip
+    note_twice(planting, other, SHARED - 1, SHARED - 1, "person_id")
 
 
 def _mistaken_units(planting: Planting) -> None:
@@ -86,7 +88,7 @@ def _overlapping_supply(planting: Planting) -> None:
               "refill_number": np.array([0])}  # fmt: skip
     again["dispense_id"] = np.array([size(dispenses) + 1])
     planting.care.tables["dispenses"] = stacked(dispenses, again)
-    for signal in ("overlapping-supply", "several-prescribers"):
+    for signal in ("overlapping-supply", "several-prescribers", "early-refill"):
         _noted(planting, signal, again["patient_id"][0], "a second prescriber's supply meanwhile")
 
 
@@ -111,7 +113,11 @@ def _unexpected_screen(planting: Planting) -> None:
 def _unqueried_monitoring(planting: Planting) -> None:
     screenings = planting.care.tables["screenings"]
     asked = screenings["kind"] == "pdmp"
-    patient = int(screenings["patient_id"][np.flatnonzero(asked)[-1]])
+    supplied = np.unique(planting.care.tables["dispenses"]["patient_id"])
+    asked_for = np.flatnonzero(asked & np.isin(screenings["patient_id"], supplied))
+    if not len(asked_for):
+        return
+    patient = int(screenings["patient_id"][asked_for[-1]])
     gone = asked & (screenings["patient_id"] == patient)
     planting.care.tables["screenings"] = rows_of(screenings, ~gone)
     _noted(planting, "pdmp-not-queried", patient, "the prescription monitor was never asked")

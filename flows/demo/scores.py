@@ -28,6 +28,8 @@ def outcomes(care: Care) -> Table:
     patients, rng = care.tables["patients"], care.rng
     count = size(patients)
     responds = rng.random(count) < RESPONDING_SHARE
+    # Who wants more and more is no better for it.
+    responds &= np.arange(count) >= care.restless
     course = {
         "baseline": rng.normal(19, 3.2, count).clip(11, 27),
         "fall": np.where(responds, rng.uniform(0.57, 1.03, count), rng.uniform(0, 0.42, count)),

@@ -40,7 +40,7 @@ def cost_sessions(
     `billing` are the clinics (clinic_id) that ever delivered charges.
     """
     placed = sessions.with_columns(
-        local_date=_day(pl.coalesce("started_at", "scheduled_at"), zones)
+        local_date=local_day(pl.coalesce("started_at", "scheduled_at"), zones)
     ).with_columns(month=pl.col("local_date").dt.truncate("1mo"))
     known = prices(_days(placed), rates, held.resources)
     rows = placed.join(_dosed(doses, held), on=SESSION, how="left").join(
@@ -61,11 +61,6 @@ def cost_sessions(
             patient_share=patient_share(),
         )
     )
-
-
-def _day(at: pl.Expr, zones: Sequence[str]) -> pl.Expr:
-    """The local date; null at a clinic whose row is gone."""
-    return pl.when(pl.col("_zone").is_not_null()).then(local_day(at, zones))
 
 
 def _days(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -195,7 +190,7 @@ def cost_no_shows(
     """One row is the no-shows of one clinic, programme and local month: the room for the minutes
     that were booked, and the staff of a session. `sessions` as for `cost_sessions`.
     """
-    placed = sessions.with_columns(local_date=_day(pl.col("scheduled_at"), zones))
+    placed = sessions.with_columns(local_date=local_day(pl.col("scheduled_at"), zones))
     booked = pl.col("scheduled_minutes").cast(pl.Int128) * pl.col("room_hour")
     room = divided(booked, 60)
     costed = placed.join(

@@ -20,18 +20,19 @@ from protocols.times import INSTANT, local_day
 
 MONTH = ("clinic_id", "program", "payer_kind", "month")
 COHORT = ("clinic_id", "protocol", "program", "instrument", "month")
-_SUMS = ("sessions", "sessions_costed", "sessions_without_charge", "compliant_sessions",
-         "compliant_costed", "cost_usd", "margin_usd", *PAID, *ANSWERS)  # fmt: skip
 
 
-def monthly_sums(rows: pl.LazyFrame, compliant: pl.LazyFrame) -> pl.LazyFrame:
-    """Sums of sessions by clinic, programme, payer and local month, which may come in parts.
+def cost_monthly(rows: pl.LazyFrame, compliant: pl.LazyFrame) -> pl.LazyFrame:
+    """One row is the sessions of one clinic, programme, payer and local month: sums, and ratios of
+    those that are costed; days are means. `rows` are of `cost_sessions`, with their month.
 
     `compliant` are sessions (clinic_id, session_id) that are so under all protocols that govern
     them.
     """
     is_compliant = pl.col("_compliant").fill_null(value=False)
-    costed = pl.col("cost_usd").is_not_null()
+    costed, cost = pl.col("cost_usd").is_not_null(), pl.col("cost_usd")
+    answered, denied = pl.col("answered"), pl.col("denied_first")
+    low, high = wilson_of_columns(denied, answered)
     return (
         rows.join(
             compliant.select("clinic_id", "session_id", _compliant=pl.lit(value=True)),
@@ -48,19 +49,6 @@ def monthly_sums(rows: pl.LazyFrame, compliant: pl.LazyFrame) -> pl.LazyFrame:
             **{name: _sum(name) for name in ("cost_usd", "margin_usd", *PAID)},
             **{name: pl.col(name).sum() for name in ANSWERS},
         )
-    )
-
-
-def cost_monthly(parts: pl.LazyFrame) -> pl.LazyFrame:
-    """Ratios of monthly sums: of those that are costed; days are means."""
-    answered, denied = pl.col("answered"), pl.col("denied_first")
-    low, high = wilson_of_columns(denied, answered)
-    usd = [name for name in _SUMS if name.endswith("_usd")]
-    counts = [name for name in _SUMS if name not in usd]
-    cost = pl.col("cost_usd")
-    return (
-        parts.group_by(MONTH)
-        .agg(pl.col(counts).sum(), *(_sum(name) for name in usd))
         .with_columns(
             cost_per_session_usd=divided(cost, pl.col("sessions_costed")),
             cost_per_compliant_session_usd=divided(cost, pl.col("compliant_costed")),
@@ -194,4 +182,4 @@ def _response_days(zones: Sequence[str]) -> pl.Expr:
     relapsed = (pl.col("relapsed_at") <= pl.col("treated_until")).fill_null(value=False)
     end = pl.when(relapsed).then("relapsed_at").otherwise("followed_until").cast(INSTANT)
     days = (local_day(end, zones) - local_day(pl.col("responded_at"), zones)).dt.total_days()
-    return pl.when(treated).then(days).otherwise(0).fill_null(0)
+    return pl.when(treated).then(days).otherwise(0)

@@ -6,6 +6,8 @@ where it reaches the threshold; a subject's score is the sum of its flags' point
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 from protocols.risk import Risk, Signal
@@ -71,6 +73,13 @@ def counted(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame
         last_at=pl.col("at").last(),
         row_ids=pl.col("row_id"),
     )  # fmt: skip
+
+
+def since(events: pl.LazyFrame, signal: Signal, as_of: datetime, at: str = "at") -> pl.LazyFrame:
+    """Events in the signal's window up to `as_of`, ends included."""
+    if signal.window is None:
+        return events
+    return events.filter(pl.col(at) >= pl.lit(as_of - signal.window.delta, INSTANT))
 
 
 def _events(events: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:

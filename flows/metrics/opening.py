@@ -65,10 +65,8 @@ def open_minutes(
 
     `clinics`: clinic_id, _zone, chairs, cutoff. `hours` as delivered, null clinics included.
     """
-    table = _timetable(clinics, hours)
-    spans = _windows(_days(months), table, clinics, zones)
+    first, spans = opening_spans(_days(months), clinics, hours, zones)
     open_ = _by_month(_once(spans, ("clinic_id",), "hours_id"), ("clinic_id",), zones)
-    first = table.group_by("clinic_id").agg(_first=pl.col("effective_from").min())
     known = pl.col("_first") <= pl.col("month").dt.month_end()
     return (
         months.join(open_, on=_MONTH, how="left")
@@ -82,6 +80,19 @@ def open_minutes(
             ),
         )
     )  # fmt: skip
+
+
+def opening_spans(
+    days: pl.LazyFrame, clinics: pl.LazyFrame, hours: pl.LazyFrame, zones: Sequence[str]
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """From when each clinic's opening hours are known (clinic_id, `_first` day), and its spans
+    from opening to closing on the `days` (clinic_id, day), up to its `cutoff`.
+
+    `clinics`: clinic_id, _zone, cutoff. `hours` as delivered, null clinics included.
+    """
+    table = _timetable(clinics, hours)
+    first = table.group_by("clinic_id").agg(_first=pl.col("effective_from").min())
+    return first, _windows(days, table, clinics, zones)
 
 
 def _timetable(clinics: pl.LazyFrame, hours: pl.LazyFrame) -> pl.LazyFrame:

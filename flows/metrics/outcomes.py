@@ -138,11 +138,12 @@ def outcome_courses(
             instrument_version=pl.coalesce("_version", "_said"),
             prorated=pl.col("prorated").fill_null(0),
             outcomes=pl.col("outcomes").fill_null(0),
-            mature=_mature(zones),
+            matures_at=_matures_at(zones),
             reliable_change=_reliable_change(),
             days_to_response=(local_day(pl.col("responded_at"), zones) - pl.col("_start_day"))
             .dt.total_days(),
         )
+        .with_columns(mature=_mature())
         .sort(ROW)
     )  # fmt: skip
 
@@ -229,11 +230,16 @@ def _induction(judged: pl.LazyFrame) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _mature(zones: Sequence[str]) -> pl.Expr:
-    """Whether the last day of the protocol's time has ended by the cut-off of outcomes."""
+def _matures_at(zones: Sequence[str]) -> pl.Expr:
+    """The end of the last day of the protocol's time; null without such a time."""
     days = pl.duration(days=pl.col("_day") + pl.col("_within"))
-    over = midnight(pl.col("_start_day") + days, zones) - _ONE <= pl.col("cutoff")
-    return pl.when(pl.col("_day").is_not_null()).then(over.fill_null(value=False))
+    return midnight(pl.col("_start_day") + days, zones) - _ONE
+
+
+def _mature() -> pl.Expr:
+    """Whether the protocol's time is over by the cut-off of outcomes."""
+    over = (pl.col("matures_at") <= pl.col("cutoff")).fill_null(value=False)
+    return pl.when(pl.col("_day").is_not_null()).then(over)
 
 
 def _reliable_change() -> pl.Expr:

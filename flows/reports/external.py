@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flows.intervals import wilson
 from flows.reports import external_figures, queries
 from flows.reports.external_figures import NETWORK, Table
-from flows.reports.html import environment
+from flows.reports.templating import environment
 from flows.spreadsheets import write_csv
 
 if TYPE_CHECKING:

@@ -68,20 +68,35 @@ def headline(db: duckdb.DuckDBPyConnection) -> list[Figure]:
     ]  # fmt: skip
 
 
-def critical_by_age(db: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
-    """Open critical breaches (not met, not waived) by the days from their start to as_of."""
+def age_names() -> list[str]:
+    """The age bands in words; the last is of breaches without a charted start."""
     words = [f"up to {AGE_BANDS[0]} days"]
     words += [f"{low + 1} to {high} days" for low, high in pairwise(AGE_BANDS)]
-    words += [f"over {AGE_BANDS[-1]} days", "no start charted"]
+    return [*words, f"over {AGE_BANDS[-1]} days", "no start charted"]
+
+
+def critical_by_age(db: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    """Open critical breaches (not met, not waived) by the days from their start to as_of."""
+    counts = critical_of_clinics(db).values()
+    network = [sum(column) for column in zip(*counts, strict=True)] if counts else []
+    return list(zip(age_names(), network or [0] * len(age_names()), strict=True))
+
+
+def critical_of_clinics(db: duckdb.DuckDBPyConnection) -> dict[str, list[int]]:
+    """The same of each clinic that has any: a count for each of `age_names`."""
     band = "".join(f" WHEN age <= {end} THEN {at}" for at, end in enumerate(AGE_BANDS))
     found = queries.rows(
         db,
-        f"SELECT CASE WHEN age IS NULL THEN {len(AGE_BANDS) + 1}{band} ELSE {len(AGE_BANDS)} END "
-        "AS band, count(*) AS findings FROM (SELECT date_diff('day', "
+        "SELECT clinic_id, "
+        f"CASE WHEN age IS NULL THEN {len(AGE_BANDS) + 1}{band} ELSE {len(AGE_BANDS)} END "
+        "AS band, count(*) AS findings FROM (SELECT clinic_id, date_diff('day', "
         "timezone('UTC', started_at)::DATE, (SELECT timezone('UTC', as_of)::DATE FROM ops.runs "
         "ORDER BY seq DESC LIMIT 1)) AS age "
         "FROM marts.findings WHERE status = 'not_met' AND severity = 'critical' AND NOT waived) "
-        "GROUP BY ALL",
+        "GROUP BY ALL ORDER BY ALL",
     )
-    counted = {row["band"]: row["findings"] for row in found}
-    return [(word, counted.get(at, 0)) for at, word in enumerate(words)]
+    counts: dict[str, list[int]] = {}
+    for row in found:
+        mine = counts.setdefault(row["clinic_id"], [0] * len(age_names()))
+        mine[row["band"]] = row["findings"]
+    return counts

@@ -1,82 +1,43 @@
-"""The report for operations leads and quality teams: one file, no scripts, nothing from the web."""
+"""The report for operations leads and quality teams: a site that opens from disk, without scripts
+and with nothing from the web.
+
+The same tables give the same bytes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from flows.reports import charts, queries
+from flows.reports import rates
+from flows.reports.pages import (
+    clinics,
+    cost,
+    definitions,
+    front,
+    operations,
+    outcomes,
+    protocols,
+    quality,
+    risk,
+    sessions,
+    trends,
+    worklist,
+)
+from flows.reports.site import Site
 
 if TYPE_CHECKING:
     import duckdb
 
+PAGES = (front, worklist, trends, clinics, protocols, sessions, risk, outcomes, cost, operations,
+         quality, definitions)  # fmt: skip
 
-def write_html(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write `index.html` into the folder from the published tables (schemas marts and ops)."""
+
+def write_html(db: duckdb.DuckDBPyConnection, folder: Path, scope: str = "") -> None:
+    """Write `index.html` and the pages below it into the folder, from the published tables (schemas
+    marts and ops). `scope` says what the report is narrowed to, if it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(render(db), encoding="utf-8")
-
-
-def render(db: duckdb.DuckDBPyConnection) -> str:
-    """The report's text: the same tables give the same bytes."""
-    clinics = queries.by_clinic(db)
-    months = queries.by_month(db)
-    found = queries.findings(db)
-    overview = queries.overview(db)
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            run=queries.last_run(db),
-            overview=overview,
-            clinics=clinics,
-            rules=queries.by_rule(db),
-            findings=found,
-            not_met=overview["critical"] + overview["major"] + overview["minor"],
-            not_judged=queries.not_judged(db),
-            deliveries=queries.deliveries(db),
-            protocols=queries.protocols(db),
-            trend=Markup(charts.trend(months)),  # noqa: S704  (drawn by us, text escaped by Vega)
-            by_clinic=Markup(charts.clinics(clinics)),  # noqa: S704
-            months=months,
-        )
-    )
-
-
-def environment() -> Environment:
-    """Where the templates of all reports live: what they are given is text, never markup."""
-    made = Environment(
-        loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    made.filters |= {"percent": percent, "number": number, "shade": shade}
-    return made
-
-
-def percent(share: float | None) -> str:
-    """A share as whole per cent; a miss never rounds up to 100, nor a hit down to 0."""
-    if share is None:
-        return "–"
-    rounded = round(share * 100)
-    if rounded == 100 and share < 1:
-        return f"{int(share * 1000) / 10:.1f} %"
-    if rounded == 0 and share > 0:
-        return "<1 %"
-    return f"{rounded} %"
-
-
-def number(value: int) -> str:
-    """A count with thousands marked."""
-    return f"{value:,}"
-
-
-def shade(row: dict[str, Any]) -> str:
-    """A rate's class: what is certainly low stands out, a small sample does not."""
-    if row["share"] is None:
-        return "none"
-    if row["high"] < 0.8 or row["share"] < 0.7:
-        return "low"
-    return "mid" if row["share"] < 0.95 else "high"
+    rates.prepare(db)
+    site = Site(db, folder, scope)
+    for page in PAGES:
+        page.write(site)

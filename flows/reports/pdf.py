@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from flows.audit import head
 from flows.reports import figures, queries
-from flows.reports.html import number, percent
 from flows.reports.paper import Paper, Strip
 from flows.reports.terms import TERMS
+from flows.reports.words import number, percent
 
 if TYPE_CHECKING:
     import duckdb

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flows.intervals import wilson
@@ -13,7 +15,7 @@ Row = dict[str, Any]
 MOST_FINDINGS = 150
 
 # A session counts once, under all protocols that govern it, by the worst of its statuses.
-_SESSIONS = """
+SESSIONS = """
 SELECT clinic_id, subject_id, min(local_date) AS local_date,
     CASE WHEN bool_or(status = 'non_compliant') THEN 'non_compliant'
          WHEN bool_or(status = 'pending') THEN 'pending'
@@ -23,18 +25,26 @@ FROM marts.subject_adherence WHERE subject_kind = 'session' GROUP BY ALL
 """
 
 
-def rows(db: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    """A query's rows as dicts."""
-    cursor = db.execute(sql)
+def rows(db: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[Row]:
+    """A query's rows as dicts; `values` are its $1, $2, ..."""
+    cursor = db.execute(sql, list(values))
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def grouped(found: Iterable[Row], *keys: str) -> defaultdict[tuple[Any, ...], list[Row]]:
+    """Rows by the values of these columns, in their order; nothing for what is not there."""
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in found:
+        groups[tuple(row[key] for key in keys)].append(row)
+    return groups
 
 
 def overview(db: duckdb.DuckDBPyConnection) -> Row:
     """The network in a few numbers."""
     (sessions,) = rows(
         db,
-        f"WITH s AS ({_SESSIONS}) SELECT count(*) AS judged, "
+        f"WITH s AS ({SESSIONS}) SELECT count(*) AS judged, "
         "count(*) FILTER (status = 'compliant') AS compliant, "
         "count(*) FILTER (status = 'non_compliant') AS non_compliant, "
         "count(*) FILTER (status = 'incomplete') AS incomplete, "
@@ -73,7 +83,7 @@ def by_clinic(db: duckdb.DuckDBPyConnection) -> list[Row]:
     """Each clinic's sessions by status, its findings and its last delivery; worst first."""
     found = rows(
         db,
-        f"WITH s AS ({_SESSIONS}), counted AS (SELECT clinic_id, count(*) AS judged, "
+        f"WITH s AS ({SESSIONS}), counted AS (SELECT clinic_id, count(*) AS judged, "
         "count(*) FILTER (status = 'compliant') AS compliant, "
         "count(*) FILTER (status = 'non_compliant') AS non_compliant, "
         "count(*) FILTER (status = 'incomplete') AS incomplete, "
@@ -100,7 +110,7 @@ def by_month(db: duckdb.DuckDBPyConnection) -> list[Row]:
     """The network's sessions by local month."""
     found = rows(
         db,
-        f"WITH s AS ({_SESSIONS}) SELECT date_trunc('month', local_date)::DATE AS month, "
+        f"WITH s AS ({SESSIONS}) SELECT date_trunc('month', local_date)::DATE AS month, "
         "count(*) AS judged, count(*) FILTER (status = 'compliant') AS compliant, "
         "count(*) FILTER (status = 'non_compliant') AS non_compliant FROM s "
         "GROUP BY ALL ORDER BY month",

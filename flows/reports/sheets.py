@@ -125,6 +125,25 @@ OPERATIONS = _plain(
     ),
 )  # fmt: skip
 
+RISK = Listing(
+    "Risk",
+    "One row is one signal at one patient, lot or clinic that reached its threshold: a reason to "
+    "look, not a verdict. Signals on staff are in none of the report's forms.",
+    (
+        ("Clinic", "text"), ("Kind", "text"), ("Subject", "text"), ("Score", "count"),
+        ("Level", "text"), ("Signal", "long"), ("Tier", "text"), ("Points", "count"),
+        ("Observed", "number"), ("Threshold", "number"), ("Compared with", "text"),
+        ("Why", "long"), ("First, local time", "time"), ("Last, local time", "time"),
+    ),
+    "SELECT f.clinic_id, f.subject_kind, f.subject_id, s.score, s.level, f.title, f.tier, "
+    f"f.points, f.observed, f.threshold, f.peers, f.reason, {_LOCAL.format('f.first_at', 'first')}"
+    f", {_LOCAL.format('f.last_at', 'last')} FROM marts.risk_flags f "
+    f"JOIN marts.risk_scores s USING (clinic_id, subject_kind, subject_id) {_CLINIC}"
+    "WHERE f.subject_kind IN ('patient', 'lot', 'clinic') "
+    "ORDER BY s.score DESC, f.clinic_id, f.subject_kind, f.subject_id, f.points DESC, f.signal",
+    "marts.risk_flags",
+)  # fmt: skip
+
 DATA_QUALITY = Listing(
     "Data quality",
     "What was delivered and what was left out: deliveries by state, rows in quarantine by reason, "
@@ -147,4 +166,4 @@ DATA_QUALITY = Listing(
     "ops.batches, ops.quarantine and ops.check_results",
 )  # fmt: skip
 
-LISTINGS = (FINDINGS, WORKLIST, OUTCOMES, COST, OPERATIONS, DATA_QUALITY)
+LISTINGS = (FINDINGS, WORKLIST, OUTCOMES, COST, OPERATIONS, RISK, DATA_QUALITY)

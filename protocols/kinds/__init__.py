@@ -85,6 +85,7 @@ def kinds() -> dict[str, Kind]:
     return found
 
 
+@cache
 def status(text: str) -> pl.Expr:
     """A status as a literal."""
     return pl.lit(text, STATUS)

@@ -3,6 +3,7 @@
 CREATE TABLE IF NOT EXISTS marts.billing_findings (
     clinic_id VARCHAR NOT NULL,
     charge_id VARCHAR NOT NULL,
+    patient_id VARCHAR NOT NULL,
     session_id VARCHAR,
     payer_kind VARCHAR NOT NULL,
     service_on DATE NOT NULL,

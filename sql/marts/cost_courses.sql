@@ -1,6 +1,6 @@
 -- One row is one course of treatment of one patient under one protocol: what its sessions cost
--- (null unless the cost of each is known) and brought. ended: no session for longer than the
--- protocol's gap, and that was delivered. ended_after_bill: the last session was not later than the
+-- (null unless the cost of each is known) and brought. treated_until: the last start and
+-- the protocol's gap; ended: no session until then, and that was delivered. ended_after_bill: the last session was not later than the
 -- patient's first bill, and shortly before it; null while the course goes on, or without a bill.
 CREATE TABLE IF NOT EXISTS marts.cost_courses (
     clinic_id VARCHAR NOT NULL,
@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS marts.cost_courses (
     patient_paid_usd DECIMAL(18, 6),
     patient_share DOUBLE,
     last_session_on DATE NOT NULL,
+    treated_until TIMESTAMPTZ NOT NULL,
     first_bill_on DATE,
     ended BOOLEAN NOT NULL,
     ended_after_bill BOOLEAN

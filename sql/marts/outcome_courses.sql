@@ -2,7 +2,7 @@
 -- protocol's primary scale every course has a row. Scores are in the scale's points, made anew from
 -- items where those were charted; days are the clinic's local ones. eligible: the baseline is high
 -- enough to get better from, else response and remission are null. mature: the protocol's time for
--- its outcome (induction's end) is over and delivered. prorated: how many scores had a missing item
+-- its outcome (induction's end) is over, at matures_at, and delivered. prorated: how many scores had a missing item
 -- made good. The last two moments bound the time under treatment that was seen.
 CREATE TABLE IF NOT EXISTS marts.outcome_courses (
     clinic_id VARCHAR NOT NULL,
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS marts.outcome_courses (
     best DOUBLE,
     induction_end DOUBLE,
     induction_end_at TIMESTAMPTZ,
+    matures_at TIMESTAMPTZ,
     mature BOOLEAN,
     response_at_induction_end BOOLEAN,
     remission_at_induction_end BOOLEAN,

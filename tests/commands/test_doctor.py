@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import duckdb
 import pytest
 
 from flows import doctor
-from flows.doctor import Installation, Told, examine, exit_code
+from flows.doctor import Installation, Told, examine, exit_code, folders, versions
 from flows.lock import LOCK
 from flows.warehouse import DATABASE, open_warehouse
 from tests.commands.cli import keel, snapshot
@@ -68,7 +72,9 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 0)
+    monkeypatch.setenv("KEEL_ALERTS_URLS", "json://127.0.0.1/secret")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(folders, "LEAST_FREE_BYTES", 0)
     (tmp_path / "landing").mkdir()
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / "house.yaml").write_text(HOUSE)
@@ -276,7 +282,7 @@ def test_current_leads_nowhere_and_the_key_is_gone(place: Place) -> None:
 
 
 def test_a_disk_that_is_nearly_full(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 10**18)
+    monkeypatch.setattr(folders, "LEAST_FREE_BYTES", 10**18)
     assert {(check, level) for check, level, _ in place.findings()} == {("disk room", "warning")}
 
 
@@ -289,12 +295,79 @@ def test_a_damaged_database_is_told_once(place: Place) -> None:
 
 def test_packages_that_do_not_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["polars==0.1", "a-package-that-is-not-there", "pytest>=1; extra == 'dev'"]
-    monkeypatch.setattr(doctor.metadata, "requires", lambda _: wanted)
+    monkeypatch.setattr(versions.metadata, "requires", lambda _: wanted)
     found = place.findings()
     assert [(check, level) for check, level, _ in found] == [("packages", "broken")] * 2
     assert "polars" in found[0][2] and "not installed" in found[1][2]
 
 
 def test_a_python_that_is_too_old(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.metadata, "metadata", lambda _: {"Requires-Python": ">=99"})
+    monkeypatch.setattr(versions.metadata, "metadata", lambda _: {"Requires-Python": ">=99"})
     assert [(check, level) for check, level, _ in place.findings()] == [("python", "broken")]
+
+
+def test_alerts_that_reach_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEL_ALERTS_URLS", "")
+    assert place.findings() == [("alerts", "warning", "nobody is told of a night that fails")]
+    monkeypatch.setenv("KEEL_ALERTS_URLS", "nonsense://secret")
+    ((check, level, says),) = place.findings()
+    assert (check, level) == ("alerts", "wrong")
+    assert "number 1 is no address" in says
+
+
+@contextmanager
+def answering(status: int, body: str, date: datetime) -> Iterator[str]:
+    """A server that says what Prefect's says of its version."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(status if self.path == "/api/admin/version" else 404)
+            self.send_header("Date", format_datetime(date, usegmt=True))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "late", "levels"),
+    [
+        (200, f'"{metadata.version("prefect")}"', 0, []),
+        (200, '"2.20.1"', 0, ["warning"]),
+        (200, f'"{metadata.version("prefect")}"', 300, ["warning"]),
+        (200, "<html>", 0, ["broken"]),
+        (401, "", 0, ["broken"]),
+    ],
+)
+def test_the_server_of_prefect(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    body: str,
+    late: int,
+    levels: list[str],
+) -> None:
+    with answering(status, body, datetime.now(UTC) - timedelta(seconds=late)) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        found = place.findings()
+    assert [(check, level) for check, level, _ in found] == [
+        ("prefect server", level) for level in levels
+    ]
+
+
+def test_a_server_of_prefect_that_is_not_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("http://127.0.0.1:9/api", "file:///etc/passwd"):
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        ((check, level, says),) = place.findings()
+        assert (check, level) == ("prefect server", "broken")
+        assert says == f"{url}: no Prefect server answers there"

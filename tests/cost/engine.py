@@ -17,6 +17,7 @@ from flows.costs import MARTS, update_costs
 from flows.frames import fetched
 from flows.runs import Run
 from flows.settings import Settings
+from flows.touched import Touched
 from flows.warehouse import Warehouse, no_warehouse
 from protocols.model import Protocol
 from tests.outcomes.engine import PROTOCOL
@@ -81,7 +82,8 @@ def found(network: Network) -> Tables:
             )
         run = Run("000001", 1, network.as_of, network.as_of)
         held = [Protocol.model_validate(PROTOCOL)]
-        update_costs(warehouse, held, run, Settings(programs=dict(network.programs)))
+        everything = Touched(everything=True, buckets=1)
+        update_costs(warehouse, held, run, Settings(programs=dict(network.programs)), everything)
         return {
             table: fetched(warehouse, f"FROM marts.{table} ORDER BY ALL").to_dicts()
             for table in MARTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,5 +71,8 @@ def without_pseudonyms(found: dict[str, list[tuple[object, ...]]]) -> dict[str, 
     return {name: len(rows) for name, rows in found.items()}
 
 
-def environment(**more: str) -> dict[str, str]:
-    return os.environ | more
+def patient_ids(folder: Path) -> list[str]:
+    """Of everybody in a network's warehouse."""
+    with duckdb.connect(str(folder / "warehouse" / "keel.duckdb"), read_only=True) as db:
+        rows = db.execute("SELECT patient_id FROM facts.patients").fetchall()
+    return [row[0] for row in rows]

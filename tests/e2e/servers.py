@@ -1,20 +1,32 @@
-"""A Prefect server of a test's own, and nights that report to it."""
+"""Prefect as the runbook starts it: a server, a work pool, deployments, a worker."""
 
 from __future__ import annotations
 
+import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.alerts.servers import free_port
 from tests.e2e.networks import command, nightly
+
+READY_WITHIN = 120.0
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """This process's, with Prefect's database and settings in a folder of their own."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return kept | quiet | {"PREFECT_HOME": str(home)} | more
 
 
 def as_flow(folder: Path, as_of: str) -> list[str]:
@@ -23,37 +35,73 @@ def as_flow(folder: Path, as_of: str) -> list[str]:
     return command(*arguments)
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """Prefect's settings from nowhere but here."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    return kept | {"PREFECT_HOME": str(home)} | more
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server that runs, where it keeps what it is told, and its process."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+
+    def ask(self, path: str) -> list[dict[str, Any]]:
+        """What it answers: of `flow_runs/filter` all flow runs."""
+        headers = {"Content-Type": "application/json"}
+        with urlopen(Request(f"{self.url}/{path}", data=b"{}", headers=headers)) as answer:
+            found: list[dict[str, Any]] = json.loads(answer.read() or "[]")
+        return found
+
+    def knows(self, words: list[str]) -> list[str]:
+        """Those of the words that stand anywhere in its database."""
+        held = b"".join(path.read_bytes() for path in self.home.rglob("*.db*"))
+        return [word for word in words if word.encode() in held]
 
 
 @contextmanager
-def running_server(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server that answers: the address of its API, and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
-         "--port", str(port)],
-        env=environment(home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def prefect_server(home: Path) -> Iterator[Server]:
+    """A server of its own on a free port, until the block ends."""
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
+    with process(
+        "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port),
+        env=environment(home), cwd=None,
+    ) as running:  # fmt: skip
+        wait_for(lambda: _is_ready(url), READY_WITHIN)
+        yield Server(url, home, running)
+
+
+@contextmanager
+def process(
+    module: str, *arguments: str, env: dict[str, str], cwd: Path | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python module's command that runs beside the block and is ended with it."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        for _ in range(120):
-            try:
-                with urlopen(f"{url}/health") as answer:
-                    if answer.status == 200:
-                        break
-            except OSError:
-                time.sleep(1)
-        else:
-            pytest.fail("Prefect's server did not start within two minutes")
-        yield url, process
+        yield running
     finally:
-        process.terminate()
-        process.wait(30)
+        running.terminate()
+        try:
+            running.wait(30)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def wait_for(found: Callable[[], Any], seconds: float) -> Any:
+    """What is found, once it is something; a failure when it takes longer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.25)
+    pytest.fail(f"waited {seconds:.0f} s in vain")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/health") as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.nightly import run_night
+from flows.commands.nightly import earned, run_night, show
 from flows.warehouse import DATABASE
 from tests.faults.conftest import Reference
 from tests.faults.marts import mart_hashes
@@ -25,7 +25,9 @@ OFFSETS = 50
 def night(folder: Path, as_of: str) -> int:
     """A night as `keel nightly --plain` runs it."""
     with without_expectations():
-        return run_night(settings_of(folder, as_of), [], [], None, plain=True, as_json=False)
+        summary = run_night(settings_of(folder, as_of), [], [], plain=True)
+    show(summary, as_json=False)
+    return earned(summary)
 
 
 def damage(path: Path, how: str, share: float) -> None:

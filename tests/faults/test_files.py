@@ -192,15 +192,14 @@ def test_the_first_glob_that_fits_says_the_encoding() -> None:
     assert settings.encoding_of(SOUTH, "staff.csv") == "utf-8"
 
 
-def test_a_damaged_raw_file_holds_nothing_back_and_is_read_again(network: Network) -> None:
+def test_a_raw_file_cut_off_holds_nothing_back_and_is_read_again(network: Network) -> None:
     rows = "".join(f"a{number},nurse,\n" for number in range(5_000))
     network.deliver(f"{NORTH}/staff.csv", HEADER + rows)
     with network.opened() as warehouse:
         run = start_run(warehouse, network.settings.now())
         land(warehouse, discover(network.settings, warehouse, (), ()), run, network.settings)
     (raw,) = (network.settings.warehouse / "raw" / NORTH / "staff").glob("*.parquet")
-    content = raw.read_bytes()
-    raw.write_bytes(content[:100] + b"\xff" * 1_000 + content[1_100:])
+    raw.write_bytes(raw.read_bytes()[:-1_000])
     assert network.night(FEEDS)["staff"].batches == {"accepted": 1, "blocked": 1}
     assert staff(network) == ["sue"]
     assert "raw copy is damaged" in (network.state(f"{NORTH}/staff.csv")[1] or "")

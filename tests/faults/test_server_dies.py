@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.networks import marts, small_network
-from tests.e2e.servers import as_flow, environment, running_server
+from tests.e2e.servers import as_flow, environment, prefect_server
 
 MINUTE = 60
 
@@ -21,10 +21,10 @@ MINUTE = 60
 @pytest.mark.parametrize("stage", ["land", "load", "judge", "publish"])
 def test_the_night_ends_within_a_minute_of_the_server_s_death(tmp_path: Path, stage: str) -> None:
     as_of = small_network(tmp_path / "network")
-    with running_server(tmp_path / "server") as (url, server):
+    with prefect_server(tmp_path / "server") as server:
         night = subprocess.Popen(
             as_flow(tmp_path / "network", as_of),
-            env=environment(tmp_path / "client", PREFECT_API_URL=url),
+            env=environment(tmp_path / "client", PREFECT_API_URL=server.url),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert night.stderr is not None and night.stdout is not None
@@ -33,7 +33,7 @@ def test_the_night_ends_within_a_minute_of_the_server_s_death(tmp_path: Path, st
             said.append(line)
             if line.rstrip().endswith(f" {stage}"):
                 break
-        server.send_signal(signal.SIGKILL)
+        server.process.send_signal(signal.SIGKILL)
         died = time.monotonic()
         rest = threading.Thread(target=lambda: said.extend(night.stderr or ()))
         rest.start()

@@ -112,3 +112,14 @@ def test_a_larger_network_is_what_the_oracle_says() -> None:
 @given(random=st.randoms(use_true_random=False))
 def test_random_networks_are_what_the_oracle_says(random: Random) -> None:
     compare(network(random))
+
+
+def test_sessions_of_a_clinic_whose_row_was_withdrawn_are_counted_without_a_month() -> None:
+    world = network(Random("withdrawn"), clinics=1)
+    world.facts["clinics"].clear()
+    counted = sum(row["booked"] + row["cancelled"] + row["unscheduled"]
+                  for row in found_monthly(world))  # fmt: skip
+    before = [row for row in world.facts["sessions"]
+              if row["started_at"] is None or row["started_at"] <= world.as_of]  # fmt: skip
+    assert counted == len(before) > 0
+    assert {row["month"] for row in found_monthly(world)} == {None}

@@ -216,6 +216,7 @@ drug: ketamine
 programs: [iv_ketamine]
 clinics: [north, south]
 course: {gap: 10d}
+primary: {instrument: PHQ-9, day: 6, within: 2}
 measures:
   scores: {of: outcomes, window: [course_started_at - 3cd, started_at + 2cd], take: count}
   rested: {of: sessions, window: [started_at - 5d, started_at - 1s], take: count}
@@ -282,8 +283,19 @@ happenings = st.lists(
     st.one_of(
         st.tuples(st.just("session"), CLINICS, SLOTS, st.integers(0, 2),
                   st.sampled_from([20, 40, 100]), STAFF, st.integers(0, 6)),
+        st.tuples(st.just("booking"), CLINICS, SLOTS, st.integers(0, 2), st.integers(0, 6),
+                  st.sampled_from(["scheduled", "no_show", "completed"]), st.integers(14, 40)),
         st.tuples(st.just("withdraw"), CLINICS, SLOTS),
+        st.tuples(st.just("dose"), CLINICS, SLOTS, st.integers(0, 2), st.integers(0, 6)),
         st.tuples(st.just("outcome"), CLINICS, SLOTS, st.sampled_from(["12", "28", "many"])),
+        st.tuples(st.just("answers"), CLINICS, st.integers(4, 9), st.integers(0, 2),
+                  st.sampled_from([0, 1, 3]), st.integers(-2, 8)),
+        st.tuples(st.just("charge"), CLINICS, SLOTS, SLOTS, st.integers(0, 2),
+                  st.sampled_from(["pending", "denied", "paid"]), st.integers(0, 6)),
+        st.tuples(st.just("rate"), st.sampled_from([NORTH, ""]), st.sampled_from(["10", "25"]),
+                  st.sampled_from(["room_hour", "supplies_session", "ketamine_mg"])),
+        st.tuples(st.just("hours"), st.sampled_from([SOUTH, ""]), st.integers(1, 7),
+                  st.sampled_from(["17:00", "20:00"])),
         st.tuples(st.just("scores until"), CLINICS),
         st.tuples(st.just("patient"), CLINICS, st.integers(0, 2), st.sampled_from(["F", "M", "Q"]),
                   st.integers(0, 2)),
@@ -358,6 +370,11 @@ def _day(number: int) -> str:
     return f"2026-05-{12 + 3 * number}"
 
 
+def _later(day: str, hour: int) -> str:
+    """So many hours after midnight: up to the day after next."""
+    return (datetime.fromisoformat(day) + timedelta(hours=hour)).isoformat()
+
+
 _ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = {
     "withdraw": lambda how, _: (
         how[0], "sessions", {"session_id": f"s{how[1]}", "deleted": "true"}
@@ -366,6 +383,42 @@ _ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = 
         how[0], "outcomes",
         {"outcome_id": f"o{how[1]}", "patient_id": f"p{how[1] % 3}", "session_id": f"s{how[1]}",
          "instrument": "PHQ-9", "administered_at": f"{_day(how[1])}T09:00", "total": how[2]},
+    ),
+    "booking": lambda how, _: (
+        how[0], "sessions",
+        {"session_id": f"s{how[1]}", "patient_id": f"p{how[2]}", "program": "iv_ketamine",
+         "status": how[4], "scheduled_at": f"{_day(how[3])}T10:00", "scheduled_minutes": "60",
+         "chair": "c1"}
+        | ({"started_at": f"{_day(how[3])}T10:00", "arrived_at": f"{_day(how[3])}T09:30",
+            "discharged_at": _later(_day(how[3]), how[5]), "weight_kg": "80"}
+           if how[4] == "completed" else {}),
+    ),
+    "dose": lambda how, _: (
+        how[0], "doses",
+        {"dose_id": f"s{how[1]}-d", "session_id": f"s{how[1]}", "patient_id": f"p{how[2]}",
+         "drug": "ketamine", "amount_mg": "40", "started_at": f"{_day(how[3])}T10:00"},
+    ),
+    "answers": lambda how, _: (
+        how[0], "outcomes",
+        {"outcome_id": f"o{how[1]}", "patient_id": f"p{how[2]}", "instrument": "PHQ-9",
+         "administered_at": f"{_day(how[4])}T09:00", "items": ";".join([str(how[3])] * 9)},
+    ),
+    "charge": lambda how, _: (
+        how[0], "charges",
+        {"charge_id": f"x{how[1]}", "patient_id": f"p{how[3]}", "session_id": f"s{how[2]}",
+         "service_on": _day(how[5]), "code": "J3490", "units": "1", "payer_kind": "commercial",
+         "billed_usd": "100", "status": how[4], "submitted_on": _day(how[5])}
+        | ({"payer_paid_usd": "80"} if how[4] == "paid" else {}),
+    ),
+    "rate": lambda how, now: (
+        "_network", "rates",
+        {"rate_id": f"{how[0]}-{how[2]}", "clinic_id": how[0], "resource": how[2],
+         "amount": how[1], "effective_from": "2026-05-15"},
+    ),
+    "hours": lambda how, now: (
+        "_network", "hours",
+        {"hours_id": f"{how[0]}-{how[1]}", "clinic_id": how[0], "weekday": str(how[1]),
+         "opens": "08:00", "closes": how[2], "effective_from": "2026-05-01"},
     ),
     "scores until": lambda how, _: (how[0], "outcomes", {}),
     "patient": lambda how, _: (
@@ -401,7 +454,7 @@ _ROWS: dict[str, Callable[[list[Any], str], tuple[str, str, dict[str, str]]]] = 
     ),
     "zone": lambda how, _: (
         "_network", "clinics",
-        {"clinic_id": how[0], "name": "Moved", "time_zone": "America/Los_Angeles"},
+        {"clinic_id": how[0], "name": "Moved", "time_zone": "America/Los_Angeles", "chairs": "2"},
     ),
     "waiver": lambda how, now: (
         "_network", "waivers",

@@ -1,6 +1,6 @@
 -- One row is a patient record of a person who has another one, at this clinic or elsewhere: records
--- of one person have the same number. How it was found: person_id, keys or scores.
-CREATE TABLE IF NOT EXISTS marts.people (
+-- of one person have the same number. found_by: person_id, keys or scores, the surest that led to it.
+CREATE TABLE IF NOT EXISTS ops.people (
     clinic_id VARCHAR NOT NULL,
     patient_id VARCHAR NOT NULL,
     person BIGINT NOT NULL,

@@ -1,0 +1,1 @@
+"""What an auditor is handed: bundles of tables about one clinic and period, with their hashes."""

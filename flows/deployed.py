@@ -1,0 +1,88 @@
+"""The flows that deployments run, each by the path of its module: nightly, backfill, report, check.
+
+Parameters are settings files, dates and clinics; Prefect keeps them in clear. What ends a flow is
+told as its state, in the sentence that `keel` says on stderr.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow, flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Completed, Failed
+
+from flows.alerts import of_failure, send
+from flows.alive import newest_night
+from flows.commands.common import Exit, say, sentence
+from flows.commands.nightly import earned, run_night, tell_watched
+from flows.flow_runs import attempts_left, due_at
+from flows.nightly import FLOW
+from flows.settings import Settings, load_settings
+
+RETRIES = 2
+RETRY_AFTER = timedelta(minutes=10)
+TIME_LIMIT = timedelta(hours=8)
+STATE_NAMES = {
+    Exit.DONE: "Completed", Exit.FAILURE: "Failed", Exit.USAGE: "WrongSettings",
+    Exit.BUSY: "WarehouseBusy", Exit.DISK: "DiskFull", Exit.BLOCKED: "SomeBlocked",
+}  # fmt: skip
+"""Names of the final states by exit code: all but the first and the last are failures."""
+
+
+class TryAgain(Exception):
+    """A night that failed and has attempts left; says what stands on stderr."""
+
+
+@flow(
+    name=FLOW,
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_AFTER.seconds,
+    timeout_seconds=TIME_LIMIT.seconds,
+    persist_result=False,
+)
+def nightly(config: str | None = None) -> State[Any]:
+    """The night. A scheduled one that a later night has done already is caught up, not run."""
+    settings = Settings()
+    try:
+        settings = _settings(config)
+        if done := _already_done(settings):
+            return done
+        summary = run_night(settings, [], [], plain=False)
+    except Exception as error:
+        words, code = sentence(error)
+    else:
+        tell_watched(summary, settings)
+        return _ended("the night is published", earned(summary))
+    if attempts_left(RETRIES):
+        raise TryAgain(f"exit code {code}: {words}")
+    send([of_failure(words, code)], settings.alerts, say)
+    return _ended(words, Exit(code))
+
+
+@nightly.on_crashed
+def _tell_killed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """The worker runs this for a night that was killed; without a worker, `keel alive` tells."""
+    told = _settings(flow_run.parameters.get("config")).alerts
+    send([of_failure("the run was killed; nothing is half-done.", Exit.FAILURE)], told, say)
+
+
+def _already_done(settings: Settings) -> State[Any] | None:
+    due = due_at()
+    newest = newest_night(settings.publish)
+    if due is None or newest is None or newest < due:
+        return None
+    return Completed(
+        name="CaughtUp", message=f"the night that began at {newest:%Y-%m-%d %H:%M}Z came after"
+    )
+
+
+def _settings(config: str | None) -> Settings:
+    return load_settings(Path(config) if config else None, {})
+
+
+def _ended(words: str, code: Exit) -> State[Any]:
+    state = Completed if code in (Exit.DONE, Exit.BLOCKED) else Failed
+    return state(name=STATE_NAMES[code], message=f"exit code {int(code)}: {words}")

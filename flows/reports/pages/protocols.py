@@ -1,0 +1,125 @@
+"""Protocols: all of them, a page each with its rules, and a page for each rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.reports import trends
+from flows.reports.breaches import MOST, newest_breaches, undecided
+from flows.reports.charts import Chart, nothing
+from flows.reports.links import page_of
+from flows.reports.queries import Row, grouped, protocols, rows
+from flows.reports.rates import completeness, counted_rules, rate, rule_rate
+
+if TYPE_CHECKING:
+    from flows.reports.site import Site
+
+_ABOVE = (("index.html", "Overview"), ("protocols.html", "Protocols"))
+# Each chart costs a tenth of a second: rules that were most often missed get one.
+MOST_CHARTS = 40
+_RULE = "protocol, rule_id, title, severity, tier, target, citation, asks, kind"
+
+
+def write(site: Site) -> None:
+    """Write `protocols.html`, one page a protocol and one page a rule."""
+    rules = counted_rules(site.db, _RULE)
+    for rule in rules:
+        rule["rate"], rule["completeness"] = rule_rate(rule), completeness(rule)
+    versions = grouped(protocols(site.db), "protocol")
+    counts = _subjects(site)
+    listed = [
+        {**mine[-1], "versions": mine, "subjects": counts.get(protocol, rate(0, 0))}
+        for (protocol,), mine in versions.items()
+    ]
+    site.write("protocols.html", "protocols.html.j2", protocols=listed)
+    by_protocol = grouped(rules, "protocol")
+    for protocol in listed:
+        site.write(
+            page_of("protocols", protocol["protocol"]),
+            "protocol.html.j2",
+            trail=_ABOVE,
+            protocol=protocol,
+            rules=_worst_first(by_protocol[(protocol["protocol"],)]),
+            chart=trends.protocol_chart(
+                site.db, protocol["protocol"], f"Compliant {protocol['judges']}"
+            ),
+        )
+    _write_rules(site, rules, {row["protocol"]: row for row in listed})
+
+
+def _subjects(site: Site) -> dict[str, Row]:
+    """Each protocol's rate of compliant subjects, with those undecided left out."""
+    found = rows(
+        site.db,
+        "SELECT protocol, count(*) FILTER (status IN ('compliant', 'minor_misses')) AS good, "
+        "count(*) FILTER (status = 'non_compliant') AS bad, "
+        "count(*) FILTER (status = 'pending') AS pending, "
+        "count(*) FILTER (status = 'incomplete') AS incomplete "
+        "FROM marts.subject_adherence GROUP BY ALL",
+    )
+    return {
+        row["protocol"]: rate(
+            row["good"], row["good"] + row["bad"],
+            {"pending": row["pending"], "incomplete": row["incomplete"]},
+        )
+        for row in found
+    }  # fmt: skip
+
+
+def _worst_first(rules: list[Row]) -> list[Row]:
+    severities = ("critical", "major", "minor")
+    return sorted(
+        rules,
+        key=lambda row: (severities.index(row["severity"]), -row["not_met"], row["rule_id"]),
+    )
+
+
+def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
+    of_clinics = grouped(counted_rules(site.db, "protocol, rule_id, clinic_id"),
+                         "protocol", "rule_id")  # fmt: skip
+    months = grouped(trends.rule_months(site.db), "protocol", "rule_id")
+    breaches = newest_breaches(site.db, "protocol", "rule_id")
+    reasons = undecided(site.db, "protocol", "rule_id")
+    ranked = sorted(rules, key=lambda row: (-row["not_met"], row["protocol"], row["rule_id"]))
+    drawn = {(row["protocol"], row["rule_id"]) for row in ranked[:MOST_CHARTS] if row["not_met"]}
+    for rule in rules:
+        key = (rule["protocol"], rule["rule_id"])
+        protocol = known[rule["protocol"]]
+        above = (page_of("protocols", rule["protocol"]), protocol["title"])
+        site.write(
+            page_of("rules", *key),
+            "rule.html.j2",
+            trail=(*_ABOVE, above),
+            rule=rule,
+            protocol=protocol,
+            clinics=_clinics(site, of_clinics[key]),
+            breaches=breaches[key],
+            reasons=reasons[key],
+            most=MOST,
+            chart=_chart(rule, months[key]) if key in drawn else _no_chart(rule),
+        )
+
+
+def _clinics(site: Site, found: list[Row]) -> list[Row]:
+    """The rule at each clinic where it applied, in order of the clinics' names."""
+    by_clinic = {row["clinic_id"]: row for row in found}
+    applied = []
+    for clinic_id in site.clinics:
+        row = by_clinic.get(clinic_id)
+        if row and row["met"] + row["not_met"] + row["not_evaluable"] + row["pending"]:
+            applied.append({**row, "rate": rule_rate(row), "completeness": completeness(row)})
+    return applied
+
+
+def _chart(rule: Row, months: list[Row]) -> Chart:
+    return trends.share_chart(
+        months[-trends.MOST_PERIODS :], rule["title"], "Met among those decided, by month",
+        "month", rule["target"],
+    )  # fmt: skip
+
+
+def _no_chart(rule: Row) -> Chart:
+    if rule["not_met"]:
+        return nothing(rule["title"], f"No chart: only the {MOST_CHARTS} rules with most misses "
+                       "have one.")  # fmt: skip
+    return nothing(rule["title"], "")

@@ -1,0 +1,83 @@
+"""The site being written: its templates, its folder, and what every page knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.reports.links import page_of
+from flows.reports.queries import Row, last_run, rows
+from flows.reports.templating import environment
+
+if TYPE_CHECKING:
+    import duckdb
+    from jinja2 import Environment
+
+# The pages that every page links to, in this order: file and name.
+NAVIGATION = (
+    ("index.html", "Overview"), ("trends.html", "Trends"), ("clinics.html", "Clinics"),
+    ("protocols.html", "Protocols"), ("risk.html", "Risk"), ("outcomes.html", "Outcomes"),
+    ("cost.html", "Cost"), ("operations.html", "Operations"), ("quality.html", "Data quality"),
+    ("definitions.html", "Definitions"),
+)  # fmt: skip
+
+
+@dataclass
+class Site:
+    """Pages are written one by one from a published run's tables (schemas marts and ops)."""
+
+    db: duckdb.DuckDBPyConnection
+    folder: Path
+    scope: str = ""
+    navigation: Sequence[tuple[str, str]] = NAVIGATION
+
+    def write(self, path: str, template: str, **values: Any) -> None:
+        """Write one page. `trail` may name the pages above it: (path, name) from the top."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = self._environment.get_template(template).render(
+            root="../" * path.count("/"), path=path, run=self.run, scope=self.scope,
+            navigation=self.navigation, **{"trail": (), **values},
+        )  # fmt: skip
+        target.write_text(text, encoding="utf-8")
+
+    @cached_property
+    def run(self) -> Row:
+        """The run that the tables are of."""
+        return last_run(self.db)
+
+    @cached_property
+    def clinics(self) -> dict[str, Row]:
+        """Clinics by id, in order of their names."""
+        found = rows(self.db, "SELECT * FROM marts.clinics ORDER BY name, clinic_id")
+        return {row["clinic_id"]: row for row in found}
+
+    @cached_property
+    def sessions(self) -> set[tuple[str, str]]:
+        """Clinic and session of those that have a page."""
+        found = self.db.execute("SELECT clinic_id, session_id FROM marts.session_pages")
+        return {(clinic, session) for clinic, session in found.fetchall()}
+
+    def name(self, clinic_id: str) -> str:
+        """A clinic's name; its id where nobody delivered one."""
+        known = self.clinics.get(clinic_id)
+        return known["name"] if known else clinic_id
+
+    def zone(self, clinic_id: str) -> str:
+        """A clinic's time zone."""
+        known = self.clinics.get(clinic_id)
+        return known["time_zone"] if known else "UTC"
+
+    @cached_property
+    def _environment(self) -> Environment:
+        made = environment()
+        made.globals |= {
+            "page_of": page_of,
+            "clinic_name": self.name,
+            "zone_of": self.zone,
+            "has_page": lambda clinic, session: (clinic, session) in self.sessions,
+        }
+        return made
