@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SIZES ?= 10000 100000
+# Rivals that `make bench` leaves out, separated by commas.
+SKIP ?=
 
-.PHONY: env demo test test-long oracle orders mutants faults lint smoke wheel docs bench bench-rules
-.PHONY: bench-profile lock clean
+.PHONY: env demo test test-long oracle orders risk mutants faults lint smoke wheel docs bench bench-rules
+.PHONY: bench-profile lock sbom clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -29,11 +31,14 @@ test-long: env
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
 
+risk: env
+	$(BIN)/python -m pytest tests/risk -m long -p no:randomly --log-cli-level=INFO
+
 mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
 
 faults: env
-	$(BIN)/python -m pytest tests/faults -m long --log-cli-level=INFO
+	$(BIN)/python -m pytest tests/faults tests/privacy -m long --log-cli-level=INFO
 	$(BIN)/python -m tests.faults.fuzz
 
 orders: env
@@ -46,7 +51,7 @@ lint: env
 	$(BIN)/lint-imports
 
 smoke: env
-	$(BIN)/python -m pytest -m prefect tests/e2e
+	$(BIN)/python -m pytest -m prefect tests/e2e tests/privacy
 
 wheel: env
 	sh .ci/wheel
@@ -56,10 +61,11 @@ docs: env
 	$(BIN)/python -m protocols.schema docs/reference/protocol.schema.json
 	$(BIN)/python -m protocols.pages docs/reference/protocols
 	$(BIN)/python -m protocols.reference docs/reference
+	$(BIN)/python -m flows.commands.reference docs/reference/commands.md
 
 bench: env
-	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n \
-		&& $(BIN)/python -m tests.bench --sessions $$n || exit 1; done
+	for n in $(SIZES); do $(BIN)/python -m tests.bench.rules --sessions $$n --skip "$(SKIP)" \
+		&& $(BIN)/python -m tests.bench --sessions $$n --skip "$(SKIP)" || exit 1; done
 	$(BIN)/python -m tests.bench.page
 
 bench-profile: env
@@ -73,6 +79,9 @@ bench-rules: env
 lock:
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+sbom: env
+	sh .ci/sbom dist/sbom.json
 
 clean:
 	rm -rf demo dist build $(VENV)

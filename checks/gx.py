@@ -5,18 +5,17 @@ One validation per feed and night. Results carry counts, never a value of a cell
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from checks.contract import Contract, Expectation
+from checks.lending import lent
 from checks.quarantine import ABOUT_ONE_ROW, failing, unread
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> di
     Rows that break one are counted in a second look at only those expectations: counting all of
     them takes twice the queries, one each of which reads cells.
     """
-    with _quiet(), _lent(connection) as lent:
+    with _quiet(), _configured_once(), lent(connection) as arguments:
         import great_expectations as gx
 
         # This module of it sets a level of its own when it is imported.
@@ -79,7 +78,7 @@ def _run(connection: duckdb.DuckDBPyConnection, wanted: list[Expectation]) -> di
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         source = context.data_sources.add_sql(
-            "warehouse", connection_string="duckdb:///:memory:", kwargs=lent
+            "warehouse", connection_string="duckdb:///:memory:", kwargs=arguments
         )
         asset = source.add_table_asset(_VIEW, table_name=_VIEW)
         batch = asset.add_batch_definition_whole_table("night").get_batch()
@@ -180,71 +179,23 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@cache
-def _forget_at_exit(module: ModuleType) -> None:
-    """Next to Great Expectations, duckdb_engine's names outlive the interpreter, and DuckDB then
-    writes dozens of lines about leaks to stderr.
-    """
-    atexit.register(vars(module).clear)
-
-
 @contextmanager
-def _lent(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
-    """Engine arguments that make SQLAlchemy use our connection and no other.
-
-    Great Expectations reads a cursor after giving its connection back to the pool, which DuckDB's
-    cursors do not survive: every result is read at execute(). The pool begins, ends and closes
-    nothing. It keeps its objects for as long as the process lives: they are left empty, and types
-    are told by name, for DuckDB writes about its own that are left at exit.
+def _configured_once() -> Iterator[None]:
+    """An expectation's configuration is made once: it is asked for about forty times, and made anew
+    each time, which was a quarter of a validation's time.
     """
-    import duckdb_engine
-    from sqlalchemy.pool import StaticPool
+    from great_expectations.expectations.expectation import Expectation
 
-    _forget_at_exit(duckdb_engine)
+    original = Expectation.configuration
+    made: dict[int, tuple[Any, Any]] = {}
 
-    class Buffered(duckdb_engine.CursorWrapper):
-        def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
-            super().execute(statement, parameters, context)
-            cursor = self._CursorWrapper__c
-            self._description = cursor.description and [
-                (name, str(kind), *rest) for name, kind, *rest in cursor.description
-            ]
-            self._rows = iter(cursor.fetchall() if self._description else [])
+    def configuration(self: Any) -> Any:
+        if id(self) not in made:
+            made[id(self)] = (self, original.fget(self))
+        return made[id(self)][1]
 
-        @property
-        def description(self) -> Any:
-            return getattr(self, "_description", None)
-
-        def fetchone(self) -> Any:
-            return next(self._rows, None)
-
-        def fetchmany(self, size: int = 1) -> list[Any]:
-            return [row for _, row in zip(range(size), self._rows, strict=False)]
-
-        def fetchall(self) -> list[Any]:
-            return list(self._rows)
-
-    class Lent(duckdb_engine.ConnectionWrapper):
-        def cursor(self) -> Buffered:
-            made = Buffered(self._ConnectionWrapper__c, self)
-            loans.append(made)
-            return made
-
-        def begin(self) -> None:
-            """The owner's business, like the rest."""
-
-        commit = rollback = close = begin
-
-    owned, loans = [connection], list[Any]()
-
-    def lend() -> Lent:
-        made = Lent(owned[0])
-        loans.append(made)
-        return made
-
+    Expectation.configuration = property(configuration)
     try:
-        yield {"creator": lend, "poolclass": StaticPool}
+        yield
     finally:
-        for loan in loans:
-            vars(loan).update(dict.fromkeys(vars(loan)))
-        owned.clear()
+        Expectation.configuration = original

@@ -145,6 +145,7 @@ def _scalar(yaml: YAML, node: Node) -> Any:
             "write true or false, and quotes only around what is text",
         )  # fmt: skip
     try:
+        str(node.value).encode()  # half a surrogate pair is no text that can be written down
         return yaml.constructor.construct_object(node, deep=True)
     except (ValueError, YAMLError):
         raise YamlProblem(line, "this value cannot be read") from None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.errors import UsageError
+from flows.faults import counted
 from flows.settings import AlertSettings
 
 if TYPE_CHECKING:
@@ -39,14 +40,12 @@ def of_night(summary: Summary, told: AlertSettings) -> list[Alert]:
         if summary.refused:
             lines.append(f"{summary.refused} refused for their names")
         count = len(watched.blocked) + summary.refused
-        found.append(Alert(f"Keel: {count} deliveries blocked", _listed(summary, lines)))
+        found.append(Alert(f"Keel: {counted(count, 'blocked file')}", _listed(summary, lines)))
     if watched.silent:
         lines = [f"{one.clinic_id}: no {one.feed} for {one.days} days" for one in watched.silent]
-        found.append(
-            Alert(f"Keel: {len(watched.silent)} feeds are silent", _listed(summary, lines))
-        )
+        found.append(Alert(f"Keel: {counted(len(lines), 'silent feed')}", _listed(summary, lines)))
     if watched.critical > told.critical_limit:
-        title = f"Keel: {watched.critical:,} new critical breaches"
+        title = f"Keel: new critical breaches: {watched.critical:,}"
         found.append(Alert(title, _listed(summary, [f"more than {told.critical_limit:,}"])))
     return found
 

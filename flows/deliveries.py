@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from checks.contract import Contract, contract
 from flows import __version__
+from flows.aside import private_files
 from flows.intake import StillWritten, keep_file, keep_rows, rows_kept, sha256, watched
 from flows.landing import Delivery, Found
 from flows.raw import raw_file, withdrawal
@@ -23,6 +28,8 @@ from flows.sources.foreign_files import UnreadableInput
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
+_SIDE_BY_SIDE = 2
+_GROUP = 16
 _LOADED = "('landed', 'accepted', 'partial')"
 
 
@@ -33,18 +40,19 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> di
     holds nothing else back. Raises UsageError for the settings of a foreign source.
     """
     left: dict[str, str] = {}
-    for delivery in found.deliveries:
-        try:
-            _land_file(warehouse, delivery, run, settings)
-        except StillWritten:
-            left[delivery.name] = (
-                f"{delivery.name}: is still being written; the next night reads it."
-            )
-        except CannotOpen as error:
-            left[delivery.name] = (
-                f"{delivery.name}: cannot be opened ({error.strerror}); mend that, and the next "
-                "night reads it."
-            )
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool, private_files():
+        for group in _groups(found.deliveries):
+            read = []
+            for delivery, told in zip(
+                group, pool.map(partial(_try_to_read, warehouse, run, settings), group), strict=True
+            ):
+                if isinstance(told, str):
+                    left[delivery.name] = told
+                else:
+                    read.append((delivery, told))
+            if read:
+                with warehouse.transaction():
+                    _write_down(warehouse, run, read)
     for source in settings.source:
         try:
             conversion = convert(source, Path())
@@ -97,17 +105,48 @@ def adopt(warehouse: Warehouse, about: Mapping[str, Any]) -> None:
     _insert(warehouse, {**about, **more, **_versions(contract(about["feed"]))})
 
 
-def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run, settings: Settings) -> None:
-    held = contract(delivery.feed)
+def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """Files that are read side by side and written down together. Whether one has the bytes of
+    another is known once that is written down: no two of one clinic, feed and size are in a group.
+    """
+    group: dict[tuple[str, str, int], Delivery] = {}
+    for delivery in deliveries:
+        key = (delivery.clinic_id, delivery.feed, delivery.bytes)
+        if key in group or len(group) == _GROUP:
+            yield list(group.values())
+            group = {}
+        group[key] = delivery
+    if group:
+        yield list(group.values())
+
+
+_Known = tuple[int, bool]
+_Read = tuple[_Known | None, dict[str, Any] | None]
+
+
+def _try_to_read(owner: Warehouse, run: Run, settings: Settings, delivery: Delivery) -> _Read | str:
+    """The same, or a sentence why it is left for the next night."""
     encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
-    with opened(delivery.path) as path:
+    try:
+        return _read(owner, run, delivery, encoding)
+    except StillWritten:
+        return f"{delivery.name}: is still being written; the next night reads it."
+    except CannotOpen as error:
+        why = f"{delivery.name}: cannot be opened ({error.strerror})"
+        return f"{why}; mend that, and the next night reads it."
+
+
+def _read(owner: Warehouse, run: Run, delivery: Delivery, encoding: str) -> _Read:
+    """Keep a file as raw, unless it is known; gives the batch it is known as, and the one to write
+    down, if any. Of the database it only reads, by a cursor of its own."""
+    held = contract(delivery.feed)
+    with owner.db.cursor() as db, opened(delivery.path) as path:
+        warehouse = replace(owner, db=db)
         unchanged = watched(path)
         digest = sha256(path)
         known = _known(warehouse, delivery.name, digest, encoding)
         if known is not None and not known[1]:
-            with warehouse.transaction():
-                _into_ledger(warehouse, delivery, known[0])
-            return
+            return known, None
         about: dict[str, Any] = {
             "batch_id": _batch_id(delivery.name, digest),
             "clinic_id": delivery.clinic_id,
@@ -127,12 +166,35 @@ def _land_file(warehouse: Warehouse, delivery: Delivery, run: Run, settings: Set
         outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held, unchanged)
         if outcome["state"] != "landed":  # what is kept was looked at before it got its name
             unchanged()
-    _tell_purged(warehouse, run, about)
-    with warehouse.transaction():
-        number = _number(warehouse, known)
-        _into_ledger(warehouse, delivery, number["batch_no"])
-        decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
-        _insert(warehouse, about | number | _versions(held) | outcome | decided)
+    decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
+    return known, about | _versions(held) | outcome | decided
+
+
+def _write_down(
+    warehouse: Warehouse,
+    run: Run,
+    read: Sequence[tuple[Delivery, _Read]],
+) -> None:
+    """A group as batches and in the ledger; a batch that is tried again takes its old place."""
+    following = itertools.count(_next_batch(warehouse))
+    batches: list[dict[str, Any]] = []
+    ledger: list[tuple[Any, ...]] = []
+    again: list[int] = []
+    for delivery, (known, about) in read:
+        number = next(following) if known is None else known[0]
+        ledger.append((delivery.name, delivery.bytes, delivery.modified_ns, number))
+        if about is not None:
+            batches.append(about | {"batch_no": number})
+            again += [known[0]] if known is not None else []
+            _tell_purged(warehouse, run, about)
+    db = warehouse.db
+    db.execute("DELETE FROM ops.batches WHERE list_contains(?, batch_no)", [again])
+    _insert(warehouse, *batches)
+    db.execute("DELETE FROM ops.files WHERE list_contains(?, path)", [[row[0] for row in ledger]])
+    db.execute(
+        f"INSERT INTO ops.files VALUES {', '.join(['(?, ?, ?, ?)'] * len(ledger))}",
+        [value for row in ledger for value in row],
+    )
 
 
 def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
@@ -243,13 +305,21 @@ def _tell_purged(warehouse: Warehouse, run: Run, about: Mapping[str, Any]) -> No
         add_notes(warehouse, run, [note])
 
 
-def _insert(warehouse: Warehouse, values: Mapping[str, Any]) -> None:
-    columns = {name: value for name, value in values.items() if name != "purged"}
-    marks = ", ".join("?" for _ in columns)
+def _insert(warehouse: Warehouse, *batches: Mapping[str, Any]) -> None:
+    """In one INSERT: each takes as long as all together."""
+    if not batches:
+        return
+    names = list(dict.fromkeys(name for batch in batches for name in batch if name != "purged"))
+    one = f"({', '.join('?' for _ in names)})"
     warehouse.db.execute(
-        f"INSERT INTO ops.batches ({', '.join(columns)}) VALUES ({marks})", list(columns.values())
+        f"INSERT INTO ops.batches ({', '.join(names)}) VALUES {', '.join([one] * len(batches))}",
+        [batch.get(name) for batch in batches for name in names],
     )
-    note_purged(warehouse, values["batch_no"], values.get("purged", 0))
+    lost = {batch["batch_no"]: batch.get("purged", 0) for batch in batches}
+    warehouse.db.execute("DELETE FROM ops.purged_rows WHERE list_contains(?, batch_no)", [[*lost]])
+    for batch_no, purged in lost.items():
+        if purged:
+            note_purged(warehouse, batch_no, purged)
 
 
 def note_purged(warehouse: Warehouse, batch_no: int, purged: int) -> None:
@@ -265,14 +335,6 @@ def _versions(held: Contract) -> dict[str, Any]:
         "contract_sha256": held.sha256,
         "keel_version": __version__,
     }
-
-
-def _into_ledger(warehouse: Warehouse, delivery: Delivery, batch_no: int) -> None:
-    warehouse.db.execute("DELETE FROM ops.files WHERE path = ?", [delivery.name])
-    warehouse.db.execute(
-        "INSERT INTO ops.files VALUES (?, ?, ?, ?)",
-        [delivery.name, delivery.bytes, delivery.modified_ns, batch_no],
-    )
 
 
 def _next_batch(warehouse: Warehouse) -> int:

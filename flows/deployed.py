@@ -1,4 +1,4 @@
-"""The flows that deployments run, each by the path of its module: nightly, backfill, report, check.
+"""The flows that deployments run: nightly, backfill, report, check.
 
 Parameters are settings files, dates and clinics; Prefect keeps them in clear. What ends a flow is
 told as its state, in the sentence that `keel` says on stderr.
@@ -6,7 +6,10 @@ told as its state, in the sentence that `keel` says on stderr.
 
 from __future__ import annotations
 
-from datetime import timedelta
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,30 @@ def nightly(config: str | None = None) -> State[Any]:
     return _ended(words, Exit(code))
 
 
+@flow(name="keel-backfill", persist_result=False)
+def backfill(
+    first: date, last: date, clinic: str | None = None, config: str | None = None
+) -> State[Any]:
+    """The rows of those local days judged anew, and a run published."""
+    among = ["--clinic", clinic] if clinic else []
+    return _command("backfill", "--from", str(first), "--to", str(last), *among, config=config)
+
+
+@flow(name="keel-report", persist_result=False)
+def report(
+    clinic: str | None = None, external: bool = False, config: str | None = None
+) -> State[Any]:
+    """The report of the current run again, of one clinic, or for readers outside."""
+    among = ["--clinic", clinic] if clinic else []
+    return _command("report", *among, *["--external"] * external, config=config)
+
+
+@flow(name="keel-check", persist_result=False)
+def check(paths: list[str], config: str | None = None) -> State[Any]:
+    """Export files judged without loading them; what is wrong stands in the worker's output."""
+    return _command("check", config=config, paths=paths)
+
+
 @nightly.on_crashed
 def _tell_killed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """The worker runs this for a night that was killed; without a worker, `keel alive` tells."""
@@ -81,6 +108,18 @@ def _already_done(settings: Settings) -> State[Any] | None:
 
 def _settings(config: str | None) -> Settings:
     return load_settings(Path(config) if config else None, {})
+
+
+def _command(*words: str, config: str | None, paths: Sequence[str] = ()) -> State[Any]:
+    """A command of `keel` in a process of its own; its exit code and last line are the state."""
+    given = [*words, *(["--config", config] if config else []), "--", *paths]
+    done = subprocess.run(  # noqa: S603  (our own command, and no shell)
+        [sys.executable, "-m", "flows", *given], stderr=subprocess.PIPE, text=True, check=False
+    )
+    sys.stderr.write(done.stderr)
+    told = done.stderr.strip().splitlines() if done.returncode else []
+    code = Exit(done.returncode) if done.returncode in STATE_NAMES else Exit.FAILURE
+    return _ended(told[-1] if told else f"keel {words[0]} is done", code)
 
 
 def _ended(words: str, code: Exit) -> State[Any]:

@@ -26,19 +26,28 @@ Numbers = NDArray[np.float64]
 
 
 def funnel(
-    rows: pl.LazyFrame, by: Sequence[str], deviations: float, least_trials: int
+    rows: pl.LazyFrame,
+    by: Sequence[str],
+    deviations: float,
+    least_trials: int,
+    *,
+    middle: bool = False,
 ) -> pl.LazyFrame:
     """Rows with `events` of `trials`, and what is expected of each among those with the same `by`.
 
     Adds `share`, `peers` (rows compared, this one included), `target` (their share of events),
     `dispersion` (1 or more), and the limits `low` and `high` as shares. A row with fewer trials
-    than `least_trials` is no peer and has none of the last five.
+    than `least_trials` is no peer and has none of the last five. With `middle` the target is that
+    of the peers without the outermost tenth at each end, which a few who stand far apart move
+    little.
     """
     events, trials = pl.col("events"), pl.col("trials")
     enough = trials >= max(1, least_trials)
     theirs = (
         rows.filter(enough)
-        .with_columns(target=events.sum().over(by) / trials.sum().over(by))
+        .with_columns(_share=events / trials)
+        .with_columns(_counts=_inside(pl.col("_share")).over(by) if middle else pl.lit(value=True))
+        .with_columns(target=_kept(events).over(by) / _kept(trials).over(by))
         .with_columns(_z=_z_score())
         .group_by(by)
         .agg(
@@ -99,11 +108,24 @@ def _z_score() -> pl.Expr:
     )
 
 
+def _kept(count: pl.Expr) -> pl.Expr:
+    return count.filter(pl.col("_counts")).sum()
+
+
+def _inside(value: pl.Expr) -> pl.Expr:
+    """Whether a value lies between those that the outermost tenth at each end is pulled in to."""
+    return value.is_between(*_ends(value))
+
+
+def _ends(value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    ordered, count = value.sort(), pl.len()
+    pulled = pl.min_horizontal((count * WINSORISED).ceil().cast(pl.Int64), (count - 1) // 2)
+    return ordered.get(pulled), ordered.get(count - 1 - pulled)
+
+
 def _dispersion() -> pl.Expr:
     z, count = pl.col("_z").sort(), pl.len()
-    pulled = (count * WINSORISED).ceil().cast(pl.Int64)
-    ends = pl.min_horizontal(pulled, (count - 1) // 2)
-    square = (z.clip(z.get(ends), z.get(count - 1 - ends)) ** 2).mean()
+    square = (z.clip(*_ends(z)) ** 2).mean()
     return pl.when(square > 1 + 2 * (2 / count).sqrt()).then(square).otherwise(1.0)
 
 

@@ -82,7 +82,7 @@ def judge_network(
         update_outcomes(warehouse, protocols, run, touched)
         update_costs(warehouse, protocols, run, settings, touched)
         update_operations(warehouse, run, settings, touched)
-        update_risk(warehouse, run, settings)
+        update_risk(warehouse, run, settings, touched)
         _note_partitions(warehouse, run, first)
         warehouse.db.execute("DROP TABLE earlier")
         note_changes(warehouse, protocols, run, first, touched=scope.touched)

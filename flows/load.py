@@ -147,12 +147,18 @@ def landed(warehouse: Warehouse, held: Contract) -> list[Batch]:
 def _keep_results(
     warehouse: Warehouse, held: Contract, run: Run, checked: list[CheckResult]
 ) -> None:
-    for result in checked:
+    """In one INSERT: each takes as long as all together."""
+    rows = [
+        (run.run_id, held.feed, result.expectation_id, result.kind, result.column,
+         result.severity, result.success, result.evaluated, result.unexpected)
+        for result in checked
+    ]  # fmt: skip
+    if rows:
+        one = f"({', '.join('?' for _ in rows[0])})"
         warehouse.db.execute(
-            "INSERT INTO ops.check_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [run.run_id, held.feed, result.expectation_id, result.kind, result.column,
-             result.severity, result.success, result.evaluated, result.unexpected],
-        )  # fmt: skip
+            f"INSERT INTO ops.check_results VALUES {', '.join([one] * len(rows))}",
+            [value for row in rows for value in row],
+        )
 
 
 def _quarantine(warehouse: Warehouse, held: Contract, run: Run) -> None:

@@ -26,11 +26,18 @@ def clear(warehouse: Warehouse, tables: Iterable[str], rows: str = "true") -> No
         warehouse.db.execute(f"DELETE FROM marts.{table} f WHERE {rows}")
 
 
+def collected(rows: pl.LazyFrame) -> pl.DataFrame:
+    """A bucket's rows. In memory: the streaming engine of Polars 2.1 now and then panics where it
+    writes words of a part without rows.
+    """
+    return rows.collect(engine="in-memory")
+
+
 def insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame, only: str = "true") -> None:
     """Insert by column name what the table has of the rows' columns, sorted; of the rows `f` those
     of which a condition holds.
     """
-    frame = rows.select(table_columns(warehouse, table)).collect()
+    frame = collected(rows.select(table_columns(warehouse, table)))
     warehouse.db.execute(
         f"INSERT INTO marts.{table} BY NAME SELECT * FROM frame f WHERE {only} ORDER BY ALL"
     )

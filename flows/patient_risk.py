@@ -1,5 +1,5 @@
-"""Facts of patients for their risk signals, in buckets of persons, so that memory does not grow
-with the network."""
+"""Facts of patients whom the night touched for their risk signals, in buckets of persons, so that
+memory does not grow with the network."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched, number_of_buckets
-from flows.marts import insert, instants
+from flows.frames import cutoffs, fetched
+from flows.marts import clear, insert, instants
 from flows.metrics.exposure import given, handed_out, patient_exposure
 from flows.metrics.risk_patients import PatientFacts, patient_risk
+from flows.people import find_people
 from flows.runs import Run
 from flows.sources import quoted
+from flows.touched import PATIENTS, Touched, touch
 from flows.warehouse import Warehouse
 from protocols.instruments import instruments
 from protocols.risk import Risk
@@ -73,12 +75,37 @@ _UNSURE = (
 )
 
 
-def patient_observations(warehouse: Warehouse, run: Run, held: Risk) -> Iterator[pl.LazyFrame]:
-    """What was observed of patients, bucket by bucket; fills `marts.patient_exposure`."""
+# What was observed changes as its events leave the window, and supplies are looked at once their
+# clinic's screenings have been delivered.
+_DUE = (
+    "SELECT clinic_id, subject_id AS patient_id FROM marts.risk_observations "
+    "WHERE subject_kind = 'patient' AND leaves_at < '{as_of}'::TIMESTAMPTZ UNION "
+    "SELECT clinic_id, patient_id FROM facts.dispenses JOIN new_cutoffs n USING (clinic_id) "
+    "LEFT JOIN ops.judged_cutoffs o USING (clinic_id, feed) WHERE feed = 'screenings' "
+    "AND dispensed_at <= n.cutoff AND (o.cutoff IS NULL OR dispensed_at > o.cutoff)"
+)
+_SAME_PERSON = (
+    "SELECT clinic_id, patient_id FROM ops.people WHERE person IN "
+    f"(SELECT person FROM ops.people SEMI JOIN {PATIENTS} USING (clinic_id, patient_id))"
+)
+
+
+def patient_observations(
+    warehouse: Warehouse, run: Run, held: Risk, touched: Touched
+) -> Iterator[pl.LazyFrame]:
+    """What was observed of touched patients, bucket by bucket, in place of what the marts held;
+    fills `marts.patient_exposure`."""
+    touch(warehouse, touched, _DUE.format(as_of=run.as_of.isoformat()))
+    find_people(warehouse, held.people, touched)
+    touch(warehouse, touched, _SAME_PERSON)
+    clear(warehouse, ["patient_exposure"], touched.patients())
+    of_patient = touched.patients().replace("f.patient_id", "f.subject_id")
+    clear(warehouse, ["risk_observations", "risk_flags"],
+          f"f.subject_kind = 'patient' AND {of_patient}")  # fmt: skip
     zones = _zones(warehouse)
-    number = number_of_buckets(warehouse)
+    number = touched.buckets
     for bucket in range(number):
-        mine = f" AND hash({_PERSON}) % {number} = {bucket}" if number > 1 else ""
+        mine = f" AND {touched.patients()} AND hash({_PERSON}) % {number} = {bucket}"
         facts = _facts(warehouse, run, held, zones, mine)
         insert(
             warehouse,

@@ -14,6 +14,7 @@ import polars as pl
 
 from flows.frames import fetched
 from flows.linking import likely_pairs
+from flows.touched import Touched, touch
 from flows.warehouse import Warehouse
 from protocols.risk import People
 
@@ -30,22 +31,23 @@ _RECORDS = (
 _DIGEST = "SELECT concat_ws('-', count(*), bit_xor(hash(clinic_id, patient_id, _content))) "
 
 
-def find_people(warehouse: Warehouse, held: People) -> bool:
-    """Replace `ops.people` if patients' records, or how they are compared, have changed; gives
-    whether anything was done."""
+def find_people(warehouse: Warehouse, held: People, touched: Touched) -> None:
+    """Replace `ops.people` if patients' records, or how they are compared, have changed; touches
+    whoever is, or was, one of several records of a person."""
     db = warehouse.db
     row = db.execute(f"{_DIGEST} FROM facts.patients").fetchone()
     assert row is not None
     made = (row[0], sha256(held.model_dump_json().encode()).hexdigest())
     if db.execute("FROM ops.people_made").fetchall() == [made]:
-        return False
+        return
     found = people(fetched(warehouse, _RECORDS), held)
+    touch(warehouse, touched, "SELECT clinic_id, patient_id FROM ops.people")
     db.execute("DELETE FROM ops.people")
     db.execute("INSERT INTO ops.people BY NAME SELECT * FROM found ORDER BY ALL")
     db.execute("DELETE FROM ops.people_made")
     db.execute("INSERT INTO ops.people_made VALUES (?, ?)", list(made))
     del found
-    return True
+    touch(warehouse, touched, "SELECT clinic_id, patient_id FROM ops.people")
 
 
 def people(records: pl.DataFrame, held: People) -> pl.DataFrame:

@@ -124,11 +124,11 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
     _keep_texts(warehouse, ways)
     for judges in sorted(set(judged)):
         own = [way for way in ways if way.judges == judges]
-        _know(warehouse, judges, {way.feed for way in own if way.by == "clinic"})
         _add(warehouse, judges, "SELECT clinic_id, key_id FROM reached WHERE feed = $judges")
-        _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = 'patients'"))
-        _add(warehouse, judges, "SELECT clinic_id, subject_id FROM known "
+        _add(warehouse, judges, f"SELECT clinic_id, {IDS[judges]} FROM facts.{judges} "
              "WHERE clinic_id IN (FROM whole_clinics)")  # fmt: skip
+        _know(warehouse, judges, _OF_PATIENTS)
+        _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = 'patients'"))
         if judges == "sessions":
             _add(warehouse, judges, "SELECT clinic_id, session_id FROM reached "
                  "WHERE feed = 'doses' AND session_id IS NOT NULL")  # fmt: skip
@@ -136,7 +136,13 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         if judges == "dispenses":
             _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = $judges"))
         for way in own:
-            _add(warehouse, judges, _reached(way))
+            if way.by != "clinic":
+                _add(warehouse, judges, _reached(way))
+        if of_clinic := {way.feed for way in own if way.by == "clinic"}:
+            _know(warehouse, judges, _OF_CLINICS.format(", ".join(map(quoted, of_clinic))))
+            for way in own:
+                if way.by == "clinic":
+                    _add(warehouse, judges, _reached(way))
         warehouse.db.execute("DROP TABLE known")
 
 
@@ -161,10 +167,16 @@ _FROM_THEN_ON = (
 )
 
 
-def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
-    """`known`: rows that may be judged, of patients that were reached, and of clinics of which a
-    row of the feeds `of_clinic` was, or one that is nobody's.
-    """
+# Judged rows that a row of their patient, their session or their clinic may concern.
+_OF_PATIENTS = (
+    "{0} (f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) UNION "
+    "{0} (f.clinic_id, {1}) IN (SELECT clinic_id, session_id FROM reached)"
+)
+_OF_CLINICS = "{{0}} f.clinic_id IN (SELECT clinic_id FROM reached WHERE feed IN ({0}))"
+
+
+def _know(warehouse: Warehouse, judges: Judges, chosen: str) -> None:
+    """`known`: rows that may be judged, of those `chosen`, with every moment that windows name."""
     held = contract(judges)
     session = "f.session_id" if "session_id" in held.names else "NULL::VARCHAR"
     moments = [
@@ -180,16 +192,12 @@ def _know(warehouse: Warehouse, judges: Judges, of_clinic: set[str]) -> None:
     key = IDS[judges]
     mine = f"SELECT f.clinic_id, f.{key} FROM facts.{judges} f WHERE"
     warehouse.db.execute(
-        f"CREATE OR REPLACE TEMP TABLE known AS WITH chosen AS ({mine} (f.clinic_id, f.patient_id) "
-        f"IN (SELECT clinic_id, patient_id FROM reached) UNION {mine} (f.clinic_id, {session}) "
-        f"IN (SELECT clinic_id, session_id FROM reached) UNION {mine} f.clinic_id "
-        "IN (SELECT clinic_id FROM reached WHERE list_contains($of_clinic, feed) "
-        "OR (patient_id IS NULL AND session_id IS NULL) UNION FROM whole_clinics)) "
+        "CREATE OR REPLACE TEMP TABLE known AS "
+        f"WITH chosen AS ({chosen.format(mine, session)}) "
         f"SELECT f.clinic_id, f.{key} AS subject_id, f.patient_id, {session} AS session_id, "
         f"{times} FROM facts.{judges} f "
         f"SEMI JOIN chosen c ON c.clinic_id = f.clinic_id AND c.{key} = f.{key} "
-        f"{_DOSED if judges == 'sessions' else ''}",
-        {"of_clinic": sorted(of_clinic)},
+        f"{_DOSED if judges == 'sessions' else ''}"
     )
 
 
@@ -245,11 +253,13 @@ def _says(way: Reach) -> str:
 
 def _of_the_same_day(rows: str, start: str, end: str) -> str:
     """A clinic's rows meet by days: all pairs would be the square of a night's."""
+    ever = f"(SELECT {{}}(event_at) FROM {rows})"
     return (
         "SELECT DISTINCT k.clinic_id, k.subject_id FROM (SELECT clinic_id, subject_id, "
         f"{start} AS opens, {end} AS closes, "
-        f"unnest(range({_DAY.format('opens')}, {_DAY.format('closes')} + 1)) AS day "
-        "FROM known k) k JOIN (SELECT DISTINCT clinic_id, event_at, "
+        f"unnest(range({_DAY.format('opens')}, {_DAY.format('closes')} + 1)) AS day FROM known k "
+        f"WHERE opens <= {ever.format('max')} AND closes >= {ever.format('min')}) k "
+        "JOIN (SELECT DISTINCT clinic_id, event_at, "
         f"{_DAY.format('event_at')} AS day FROM {rows} WHERE timed) r "
         "ON r.clinic_id = k.clinic_id AND r.day = k.day AND r.event_at BETWEEN opens AND closes"
     )

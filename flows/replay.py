@@ -6,8 +6,6 @@ now; so are the versions of the same protocol, each in its time. Nothing is writ
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +17,7 @@ import polars as pl
 from flows.frames import Bucket, buckets
 from flows.judging import unknown_clinics
 from flows.settings import Settings
+from flows.spreadsheets import write_csv
 from flows.warehouse import Warehouse
 from protocols.evaluate import SUBJECT_KINDS, Judgement, judge, subject_statuses
 from protocols.model import Protocol
@@ -132,12 +131,7 @@ def _unknown_programs(warehouse: Warehouse, draft: Protocol, settings: Settings)
 
 def write_subjects(found: Replay, path: Path) -> None:
     """The changed subjects as CSV, readable by its owner only: ids and reasons, no names."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(file.fileno(), 0o600)
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(SUBJECT_COLUMNS)
-        writer.writerows(found.subjects.iter_rows())
+    write_csv(path, SUBJECT_COLUMNS, found.subjects.iter_rows())
 
 
 def _verdicts(

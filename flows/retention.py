@@ -40,6 +40,8 @@ def theirs(columns: Collection[str], test: Callable[[str, str], str]) -> str:
             for kind, column in (("session", "session_id"), ("subject", "subject_id"))
             if column in columns
         ]
+        if "subject_kind" in columns:
+            parts.append(f"(subject_kind = 'patient' AND {test('patient', 'subject_id')})")
     return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 
 

@@ -1,29 +1,28 @@
-"""Risk, from facts to its marts, made anew each night: what was observed, flags, scores.
+"""Risk, from facts to its marts: what was observed, flags, scores.
 
-Patients in buckets of persons, stock by lot, staff by clinic; what each gives is observations
-(`flows.metrics.flags`), which are stored as they come.
+Patients whom the night touched, in buckets of persons; stock by lot and staff by clinic, made anew
+each night. What each gives is observations (`flows.metrics.flags`), which are stored as they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from flows.frames import fetched
-from flows.marts import insert, table_columns
-from flows.metrics.flags import flags, scores
+from flows.marts import clear, collected, insert, table_columns
+from flows.metrics.flags import OBSERVATION, flags, scores
 from flows.patient_risk import patient_observations
-from flows.people import find_people
 from flows.runs import Run
 from flows.settings import Settings
 from flows.staff_risk import staff_observations
 from flows.stock_risk import stock_observations
+from flows.touched import Touched
 from flows.warehouse import Warehouse
 from protocols.risk import RESTRICTED, Risk, risk
 
-MARTS = ("risk_observations", "risk_flags", "risk_scores", "restricted_flags",
-         "restricted_scores", "lot_balance", "patient_exposure")  # fmt: skip
+_STORED_AT_ONCE = 100_000
 # Of a patient the first row that the flag rests on stands for the subject: nobody can try patients'
 # ids against the flag's.
 _FLAG_ID = (
@@ -32,32 +31,42 @@ _FLAG_ID = (
 )
 
 
-def update_risk(warehouse: Warehouse, run: Run, settings: Settings) -> None:
+def update_risk(warehouse: Warehouse, run: Run, settings: Settings, touched: Touched) -> None:
     """Replace the marts of risk; `marts.subjects`, `marts.findings` and `marts.outcome_courses`
     must be whole by then."""
     held = risk()
-    for table in MARTS:
-        warehouse.db.execute(f"DELETE FROM marts.{table}")
-    find_people(warehouse, held.people)
-    for rows in _observed(warehouse, run, settings, held):
-        _store(warehouse, rows.collect(), held)
+    clear(warehouse, ("risk_scores", "restricted_flags", "restricted_scores", "lot_balance"))
+    clear(warehouse, ("risk_observations", "risk_flags"), "f.subject_kind <> 'patient'")
+    for observations in _together(_observed(warehouse, run, settings, held, touched)):
+        _store(warehouse, observations, held)
     for kind in ("risk", "restricted"):
         flagged = fetched(warehouse, f"FROM marts.{kind}_flags").lazy()
         insert(warehouse, f"{kind}_scores", scores(flagged, held))
 
 
 def _observed(
-    warehouse: Warehouse, run: Run, settings: Settings, held: Risk
+    warehouse: Warehouse, run: Run, settings: Settings, held: Risk, touched: Touched
 ) -> Iterator[pl.LazyFrame]:
     """All observations, a part at a time."""
-    yield from patient_observations(warehouse, run, held)
+    yield from patient_observations(warehouse, run, held, touched)
     yield from stock_observations(warehouse, run, settings, held)
     yield from staff_observations(warehouse, run, settings, held)
 
 
+def _together(parts: Iterable[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
+    """Many at a time: to store a few takes as long."""
+    held: list[pl.DataFrame] = []
+    for part in parts:
+        held.append(collected(part))
+        if sum(map(len, held)) >= _STORED_AT_ONCE:
+            yield pl.concat(held)
+            held = []
+    yield pl.concat([OBSERVATION.to_frame(), *held])
+
+
 def _store(warehouse: Warehouse, observations: pl.DataFrame, held: Risk) -> None:
     insert(warehouse, "risk_observations", observations.lazy())
-    flagged = flags(observations.lazy(), held).with_columns(flag_id=pl.lit("")).collect()
+    flagged = collected(flags(observations.lazy(), held).with_columns(flag_id=pl.lit("")))
     restricted = pl.col("subject_kind").is_in(list(RESTRICTED))
     _insert(warehouse, "risk_flags", flagged.filter(~restricted))
     _insert(warehouse, "restricted_flags", flagged.filter(restricted))

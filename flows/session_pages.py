@@ -82,17 +82,21 @@ def _gather_events(warehouse: Warehouse, run: Run) -> None:
     warehouse.db.execute(
         "INSERT INTO marts.session_events BY NAME SELECT e.* FROM "
         f"({' UNION ALL BY NAME '.join(parts)}) e "
-        "SEMI JOIN marts.session_pages USING (clinic_id, session_id) "
         "WHERE happened_at <= $as_of::TIMESTAMPTZ ORDER BY ALL",
         {"as_of": run.as_of},
     )
+
+
+def _shown(feed: str) -> str:
+    """A feed's rows of the sessions with a page."""
+    return f"(FROM facts.{feed} SEMI JOIN marts.session_pages USING (clinic_id, session_id))"
 
 
 def _moments() -> str:
     listed = ", ".join(f"('{name}', {name})" for name in _MOMENTS)
     return (
         "SELECT clinic_id, session_id, moment.happened_at, 'sessions' AS feed, moment.kind FROM "
-        f"facts.sessions, (VALUES {listed}) moment(kind, happened_at)"
+        f"{_shown('sessions')}, (VALUES {listed}) moment(kind, happened_at)"
     )
 
 
@@ -100,7 +104,7 @@ def _vitals() -> str:
     listed = ", ".join(f"('{name}', {name}::DOUBLE)" for name in _VITALS)
     return (
         "SELECT clinic_id, session_id, measured_at AS happened_at, 'vitals' AS feed, sign.kind, "
-        f"sign.value FROM facts.vitals, (VALUES {listed}) sign(kind, value) "
+        f"sign.value FROM {_shown('vitals')}, (VALUES {listed}) sign(kind, value) "
         "WHERE sign.value IS NOT NULL"
     )
 
@@ -113,7 +117,7 @@ def _of_feed(feed: str) -> str:
     return (
         f"SELECT clinic_id, session_id, {at} AS happened_at, {until} AS until_at, "
         f"'{feed}' AS feed, CASE WHEN {kind} IN ({known}) THEN {kind} ELSE 'other' END AS kind, "
-        f"{value} AS value, {word} AS word FROM facts.{feed} WHERE session_id IS NOT NULL"
+        f"{value} AS value, {word} AS word FROM {_shown(feed)}"
     )
 
 

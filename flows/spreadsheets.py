@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,8 +21,10 @@ def inert(cell: object) -> object:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write rows of cells, each made inert, as UTF-8."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    """Write rows of cells, each made inert, as UTF-8; the file is readable by its owner alone."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        os.fchmod(file.fileno(), 0o600)
+        writer = csv.writer(file)  # ends lines with CR LF: else a lone CR in a cell is not quoted
         writer.writerow([inert(name) for name in header])
         writer.writerows([inert(cell) for cell in row] for row in rows)

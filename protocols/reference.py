@@ -1,6 +1,6 @@
-"""The reference pages of outcome scales, from `instruments.yaml`, and of costing and billing codes,
-from `costs.yaml`: `python -m protocols.reference FOLDER`. They are kept in the repository; a test
-holds them to the files.
+"""The reference pages of outcome scales, from `instruments.yaml`, of costing and billing codes,
+from `costs.yaml`, and of risk signals, from `risk.yaml`: `python -m protocols.reference FOLDER`.
+They are kept in the repository; a test holds them to the files.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from protocols.instruments import (
     Source,
     instruments,
 )
+from protocols.risk import Holidays, Levels, People, Risk, Signal, risk
 
 _WRITTEN = "<!-- Written by `make docs` from protocols/{}: change that. -->\n"
 _TIERS = (
@@ -37,7 +38,11 @@ _SCORED = {
 
 def pages() -> dict[str, str]:
     """Each page's text by its file name."""
-    return {"instruments.md": page(instruments()), "costs.md": cost_page(costs())}
+    return {
+        "instruments.md": page(instruments()),
+        "costs.md": cost_page(costs()),
+        "risk.md": risk_page(risk()),
+    }
 
 
 def page(held: Instruments) -> str:
@@ -82,6 +87,65 @@ def cost_page(held: Costs) -> str:
             "Days and minutes include their ends.\n", checks,
         ]
     )  # fmt: skip
+
+
+def risk_page(held: Risk) -> str:
+    """Every signal: what flags it, what it weighs, what it can't know and how it can mislead."""
+    parts = [
+        f"{_WRITTEN.format('risk.yaml')}# Risk signals\n",
+        f"{_TIERS} How each is reckoned is said in [risk](definitions/risk.md). A signal is a "
+        "reason to look, never a verdict; flags on staff and prescribers are shown in "
+        "`restricted/` alone.\n",
+        "## Levels, exposure, people\n",
+        _table(
+            (where.replace("_", " "), _risk_fact(fact), fact.tier, _source(fact, held.sources))
+            for where, fact in held.facts().items()
+            if not isinstance(fact, Signal)
+        ),
+    ]
+    for about in dict.fromkeys(signal.about for signal in held.signals):
+        parts.append(f"## Of a {about}\n" if about != "staff" else "## Of staff\n")
+        parts += [_signal(each, held) for each in held.signals if each.about == about]
+    return "\n".join(parts)
+
+
+def _risk_fact(fact: Fact) -> str:
+    match fact:
+        case Levels():
+            return ", ".join(f"{each.level} from {each.score_least}" for each in fact.of)
+        case Holidays():
+            return "federal holidays, by their day: see the file"
+        case People():
+            keys = "; or ".join(", ".join(columns) for columns in fact.keys)
+            compared = "; ".join(
+                f"{of.column} " + ", ".join(f"m {c.m:g} u {c.u:g}" for c in of.chances)
+                for of in fact.compared
+            )
+            return (
+                f"the same {keys}; else likely from {fact.threshold:g} on, with a prior of "
+                f"{fact.prior:g}, {' and '.join(fact.needed)} the same or alike. Chances of the "
+                f"same (and of alike): {compared}"
+            )
+    return _plain(fact)
+
+
+def _signal(signal: Signal, held: Risk) -> str:
+    flagged = f"from {signal.at_least:g}" if signal.at_least is not None else "by its peers"
+    if signal.band is not None:
+        band = f"{signal.band.instrument} {signal.band.name}"
+        flagged = f"{band}, {flagged}" if signal.at_least is not None else band
+    more = "".join(f"; {name} {value:g}" for name, value in signal.parameters.items())
+    more += f"; {', '.join(signal.kinds)}" if signal.kinds else ""
+    window = f", in {signal.window.words} up to as_of" if signal.window else ""
+    exact = "exact" if signal.exact else "a comparison, which may miss what is there"
+    alone = "; missing data alone can make it" if signal.missing_alone else ""
+    source = _source(signal, held.sources)
+    return (
+        f"### `{signal.id}`\n{signal.title}. **{signal.points} "
+        f"point{'s' if signal.points > 1 else ''}** {flagged} `{signal.observed}`{more}{window}; "
+        f"{exact}{alone}. Tier {signal.tier}{f': {source}' if source else '.'}\n\n"
+        f"*Can't know*: {signal.cannot_know}\n\n*Can mislead*: {signal.misleads}\n"
+    )
 
 
 def _confirmed(check: CodeCheck) -> str:

@@ -16,8 +16,8 @@ import pytest
 
 from flows.demo import write_network
 from flows.night import open_night
-from flows.nightly import plainly, tell
 from flows.settings import load_settings
+from flows.story import plainly, tell
 
 HOSTILE_NAME = '<script>alert(1)</script> "O\'Neil" & 🌙'
 HOSTILE_SESSION = "../../x\"><img src=1>'; DROP TABLE s;--🌙"

@@ -103,6 +103,17 @@ def test_one_who_stands_apart_does_not_widen_the_limits_for_himself() -> None:
     assert found["far"]["share"] > found["far"]["high"]
 
 
+def test_a_few_who_stand_far_apart_move_the_middle_little() -> None:
+    rows = pl.DataFrame(
+        {"group": "all", "trials": 100, "events": [8, 9, 9, 10, 10, 10, 11, 11, 12, 90]}
+    )
+    target = {
+        middle: funnel(rows.lazy(), ["group"], ALARM, 1, middle=middle).collect()["target"][0]
+        for middle in (False, True)
+    }
+    assert target == {False: pytest.approx(0.18), True: pytest.approx(82 / 800)}
+
+
 def test_fewer_trials_than_asked_for_are_not_judged_and_no_peers() -> None:
     found = judged({"a": (30, 3), "b": (30, 3), "few": (29, 29), "none": (0, 0)}, least=30)
     assert found["a"]["target"] == pytest.approx(0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,6 +107,7 @@ def batch_retry(
     config: Config = None,
     warehouse: Warehouse = None,
     landing: Landing = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Try a blocked delivery, or its quarantined rows, again, or bring a withdrawn one back."""
@@ -114,39 +115,51 @@ def batch_retry(
     with explained(debug), existing_warehouse(config, warehouse, options) as (opened, settings):
         from flows.batches import retry_batch
 
-        code = _say_outcome(retry_batch(opened, batch_id, settings))
-    raise typer.Exit(code)
+        outcome = retry_batch(opened, batch_id, settings)
+        _say_outcome(outcome, as_json=as_json)
+    raise typer.Exit(_earned(outcome))
 
 
 @batch.command("withdraw")
 def batch_withdraw(
-    batch_id: BatchId, config: Config = None, warehouse: Warehouse = None, debug: Debug = False
+    batch_id: BatchId,
+    config: Config = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Take a delivery back, as if it had never come."""
     with explained(debug), existing_warehouse(config, warehouse) as (opened, settings):
         from flows.batches import withdraw_batch
 
         outcome = withdraw_batch(opened, batch_id, settings)
-        code = _say_outcome(outcome)
-        typer.echo(
-            "  it stays withdrawn although the file still lies in the landing folder; "
-            f"`keel batch retry {batch_id}` brings it back"
-        )
-        for path in outcome.copies:
-            typer.echo(
-                f"  {path} has the same bytes: the next nightly loads it, unless it is removed or "
+        more = [
+            "it stays withdrawn although the file still lies in the landing folder; "
+            f"`keel batch retry {batch_id}` brings it back",
+            *(
+                f"{path} has the same bytes: the next nightly loads it, unless it is removed or "
                 "then withdrawn as well"
-            )
-    raise typer.Exit(code)
+                for path in outcome.copies
+            ),
+        ]
+        _say_outcome(outcome, more, as_json=as_json)
+    raise typer.Exit(_earned(outcome))
 
 
-def _say_outcome(outcome: Outcome) -> int:
-    """Gives the exit code: whether the delivery, or another through it, is blocked now."""
-    told = (outcome.batch, *outcome.others)
-    for row in told:
+def _say_outcome(outcome: Outcome, more: Sequence[str] = (), *, as_json: bool) -> None:
+    if as_json:
+        _say_json({"batch": outcome.batch, "others": outcome.others, "copies": outcome.copies})
+        return
+    for row in (outcome.batch, *outcome.others):
         typer.echo(f"{row['batch_id']}: {row['path']}\n  {row['state']}: {_what(row)}")
-    typer.echo("  verdicts and report follow with the next nightly")
-    return Exit.BLOCKED if any(row["state"] == "blocked" for row in told) else Exit.DONE
+    for line in ("verdicts and report follow with the next nightly", *more):
+        typer.echo(f"  {line}")
+
+
+def _earned(outcome: Outcome) -> Exit:
+    """Whether the delivery, or another through it, is blocked now."""
+    states = [row["state"] for row in (outcome.batch, *outcome.others)]
+    return Exit.BLOCKED if "blocked" in states else Exit.DONE
 
 
 def _what(row: Mapping[str, Any]) -> str:

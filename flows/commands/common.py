@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -43,7 +44,7 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Judge as of this instant (ISO 8601) [default: now]")
 ]
 Json = Annotated[bool, typer.Option("--json", help="A machine-readable summary on stdout")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where a failure was raised")]
 Plain = Annotated[bool, typer.Option("--plain", help="Run without Prefect")]
 Clinics = Annotated[
     list[str] | None, typer.Option("--clinic", help="Only this clinic's files (repeat for more)")
@@ -124,8 +125,10 @@ class explained:  # noqa: N801  (reads as a phrase: with explained(debug))
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> Literal[False]:
-        if error is None or self._debug or isinstance(error, typer.Exit | SystemExit):
+        if error is None or isinstance(error, typer.Exit | SystemExit):
             return False
+        if self._debug:
+            say(where(error))
         if isinstance(error, KeyboardInterrupt):
             stop("stopped by you; nothing is half-done, run the same command again.", 1)
         words, code = sentence(error)
@@ -150,6 +153,21 @@ def sentence(error: BaseException) -> tuple[str, int]:
         return words, Exit.DISK if disk else Exit.FAILURE
     name = type(error).__name__
     return f"an unexpected {name} stopped the run; nothing is half-done, --debug shows where.", 1
+
+
+def where(error: BaseException) -> str:
+    """The traceback of an error and of those behind it. Messages of libraries are left out, since
+    they quote cells: what is told of each is its type, and where in the code it was raised.
+    """
+    parts, following = [], error
+    while True:
+        kind = type(following)
+        parts.append("".join(traceback.format_tb(following.__traceback__)) + kind.__qualname__)
+        behind = following.__cause__ or following.__context__
+        if behind is None:
+            told = "\nwhich followed from\n".join(parts)
+            return f"Traceback (messages left out):\n{told}"
+        following = behind
 
 
 def say(line: str) -> None:

@@ -93,6 +93,7 @@ def protocol_diff(
     old: Annotated[str, typer.Argument(help="ID@VERSION or FILE")],
     new: Annotated[str, typer.Argument(help="ID@VERSION or FILE")],
     config: Config = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """What changed from one version to another, in words."""
@@ -101,8 +102,12 @@ def protocol_diff(
         from protocols.differences import differences
 
         catalogue, _ = _catalogue(config)
-        lines = differences(catalogue.one(old), catalogue.one(new)) or ["nothing changed"]
-        typer.echo("\n".join(wrapped(line, _width(), "  ") for line in lines))
+        lines = differences(catalogue.one(old), catalogue.one(new))
+        if as_json:
+            typer.echo(json.dumps(lines, indent=2))
+        else:
+            words = lines or ["nothing changed"]
+            typer.echo("\n".join(wrapped(line, _width(), "  ") for line in words))
 
 
 @protocol.command("replay")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from flows.commands.common import (
     AsOf,
     Config,
     Debug,
+    Json,
     Publish,
     Warehouse,
     existing_warehouse,
@@ -42,6 +45,7 @@ def purge(
         str | None,
         typer.Option(help="CLINIC/PATIENT_ID of a purged patient who has come back: let rows in"),
     ] = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Take out the rows of patients who were last active longer ago than `retention_days`."""
@@ -58,22 +62,30 @@ def purge(
 
             with existing_warehouse(config, warehouse) as (opened, _):
                 let_in(opened, readmit)
-            typer.echo("let in again from the next delivery on; have the clinic deliver them anew.")
+            words = "let in again from the next delivery on; have the clinic deliver them anew."
+            typer.echo(json.dumps({"readmitted": True}) if as_json else words)
             return
-        typer.echo(_told(load_settings(config, overrides), apply=apply))
+        found, applied = _purged(load_settings(config, overrides), apply=apply)
+        if as_json:
+            typer.echo(json.dumps({"applied": applied, **asdict(found)}, indent=2))
+        elif applied:
+            typer.echo(f"took out {found.words()}")
+        else:
+            typer.echo(f"would take out {found.words()}; nothing was changed")
 
 
-def _told(settings: Settings, *, apply: bool) -> str:
+def _purged(settings: Settings, *, apply: bool) -> tuple[Purge, bool]:
+    """What goes, and whether it went."""
     from flows.purge import is_pending, look
     from flows.warehouse import read_warehouse
 
     with read_warehouse(settings.warehouse) as opened:
         found, pending = look(opened, settings), is_pending(opened)
     if apply and (found.patients or pending):
-        return f"took out {_apply(settings).words()}"
+        return _apply(settings), True
     if pending:
         say("an earlier purge was cut short; --apply finishes it.")
-    return f"would take out {found.words()}; nothing was changed"
+    return found, False
 
 
 def _apply(settings: Settings) -> Purge:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.commands.common import Config, Debug, Publish, explained, stop
+from flows.commands.common import Config, Debug, Json, Publish, explained, stop
 
 _DAY = ["%Y-%m-%d"]
 
@@ -32,6 +33,7 @@ def report(
         Path | None,
         typer.Option("--out", help="Folder for it [default: in the run; keel-report if narrowed]"),
     ] = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write the report again from the current published run, of all of it or of a part."""
@@ -54,4 +56,4 @@ def report(
         written = (
             write_for_outsiders(settings, out) if external else write_again(settings, scope, out)
         )
-        typer.echo(f"report: {written}")
+        typer.echo(json.dumps({"report": str(written)}) if as_json else f"report: {written}")

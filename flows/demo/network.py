@@ -22,7 +22,8 @@ from flows.demo.planting import Planting, Truth
 from flows.demo.plants import plant
 from flows.demo.risks import plant_risks, share_persons
 from flows.demo.site import clinic_rows, hour_rows
-from flows.demo.supply import supply
+from flows.demo.staff_habits import charted, hand_out_more
+from flows.demo.supply import dispense, supply
 
 MARKER = ".keel-demo"
 
@@ -73,7 +74,7 @@ def write_network(
             continue
         some = share // 40
         restless = (0, 0, 0, 0) if clean else (max(1, some), some, some, some)
-        care = Care(clinic, days, np.random.default_rng([seed, at]), *restless)
+        care = Care(clinic, days, np.random.default_rng([seed, at]), *restless, turn=seed % 3)
         planting = _lived(care, share, neighbour, clean=clean)
         chairs[at] = care.chairs
         rows = _added(rows, deliver(landing, care, planting, file_format))
@@ -91,10 +92,14 @@ def _lived(care: Care, patients: int, neighbour: Care | None, *, clean: bool) ->
     if neighbour is not None and not clean:
         come_from(care, neighbour)
     treat(care)
+    charted(care)
     employ(care)
     follow(care)
     latest = np.datetime64(LAST_DAY) - NIGHTS - 1
     planting = Planting(care) if clean else plant(care, latest=latest)
+    dispense(care)
+    if not clean:
+        hand_out_more(planting)
     supply(care)
     bill(care)
     if not clean:

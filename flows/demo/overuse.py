@@ -60,11 +60,14 @@ def plant_habits(planting: Planting) -> None:
     mine = np.flatnonzero(care.tables["patients"]["program"] == TAKE_HOME)
     fetched = care.tables["dispenses"]
     afar = np.isin(mine, fetched["patient"][fetched["source"] == "pharmacy"])
-    for patient in mine[afar][-1:].tolist():
+    often = np.array([(fetched["patient"] == who).sum() > _SUPPLIES - 1 for who in mine], bool)
+    for patient in mine[afar & often][-1:].tolist():
         _stock_up(planting, patient)
-    habits = (_stay_away, _score_high, _leave_unexplained)
-    for patient, habit in zip(mine[~afar][::-1].tolist(), habits, strict=False):
-        habit(planting, patient)
+    near = mine[~afar]
+    for at, habit in enumerate((_score_high, _leave_unexplained) if len(near) else ()):
+        habit(planting, int(near[at % len(near)]))
+    for patient in mine[often & ~afar][-1:].tolist():
+        _stay_away(planting, patient)
 
 
 def _stock_up(planting: Planting, patient: int) -> None:
@@ -90,6 +93,8 @@ def _stay_away(planting: Planting, patient: int) -> None:
         since = np.datetime64(at, "m") - contacts["scheduled_at"]
         review = (contacts["patient_id"] == patient + 1) & (contacts["kind"] == "review")
         review &= (since > np.timedelta64(0, "m")) & (since < np.timedelta64(3 * 1440, "m"))
+        if not review.any():
+            return
         contacts["status"][review] = "no_show"
         for column in ("started_at", "ended_at"):
             contacts[column][review] = np.datetime64("NaT")

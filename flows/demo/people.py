@@ -46,6 +46,8 @@ class Care:
     crowded: int = 0
     eager: int = 0
     heavy: int = 0
+    # Which of three strengths habits of this network have.
+    turn: int = 0
     chairs: int = 0
     tables: dict[str, Table] = field(default_factory=dict)
     # Of each session that took place, the position of the first reading of its vital signs.

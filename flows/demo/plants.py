@@ -12,6 +12,7 @@ from flows.demo.overuse import ask_for_more, note_overuse
 from flows.demo.people import Care
 from flows.demo.planting import NOT_EVALUABLE, Planting, readings
 from flows.demo.programs import IV
+from flows.demo.staff_habits import prescribe_by_weight, waste_and_delay
 
 # Column of a reading, what is written there, and why that can't be read.
 _SPOILED = (
@@ -30,6 +31,7 @@ def plant(care: Care, *, latest: np.datetime64) -> Planting:
     plain = (sessions["patient"] >= care.restless) & (sessions["status"] == "completed")
     plain &= sessions["started_at"] < latest
     planting = Planting(care, care.rng.permutation(np.flatnonzero(plain)))
+    prescribe_by_weight(planting)
     neglect_patients(planting)
     break_rules(planting)
     keep_no_plan(planting)
@@ -37,6 +39,7 @@ def plant(care: Care, *, latest: np.datetime64) -> Planting:
     leave_alone(planting, latest)
     seat_twice(planting)
     leave_unanswered(planting)
+    waste_and_delay(planting)
     _spoil(planting)
     return planting
 

@@ -1,4 +1,4 @@
-"""Planted risks: what a patient, a lot or a member of staff does that must be noticed.
+"""Planted risks: what a patient does that must be noticed, and what goes wrong with stock.
 
 They are planted after care and stock were written down, so that charts, stock book and charges
 disagree where the truth says so. `rule_id` of such a line of truth.csv is the signal's name.
@@ -8,36 +8,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.demo.breaches import last_of_patient
 from flows.demo.calendar import LAST_DAY
 from flows.demo.counter import mishandle_supplies
 from flows.demo.identity import note_twice
 from flows.demo.overuse import plant_habits
-from flows.demo.people import NURSES, PRESCRIBERS, SHARED, Care
+from flows.demo.people import PRESCRIBERS, SHARED, Care
 from flows.demo.planting import Planting, Truth, given
 from flows.demo.programs import IV
-from flows.demo.tables import Table, rows_of, size, stacked
+from flows.demo.stock_book import spoil_stock
+from flows.demo.tables import rows_of, size, stacked
 
 RISK = "risk"
 
 
 def plant_risks(planting: Planting) -> None:
-    """Mistaken units, and the risks of patients, stock and staff."""
-    care = planting.care
-    _mistaken_units(planting)
+    """A mistaken unit, and the risks of patients, stock and staff."""
+    _mistaken_unit(planting)
     _early_refill(planting)
     _overlapping_supply(planting)
     plant_habits(planting)
     mishandle_supplies(planting)
     _unexpected_screen(planting)
     _unqueried_monitoring(planting)
-    _short_count(planting)
-    _dose_without_stock(planting)
-    _unrecorded_waste(planting)
-    _unwitnessed_waste(planting)
-    _late_loss_report(planting)
+    spoil_stock(planting)
     _waiver(planting)
-    care.tables["inventory"]["entry_id"] = np.arange(1, size(care.tables["inventory"]) + 1)
 
 
 def share_persons(care: Care, other: Care, planting: Planting) -> None:
@@ -49,12 +43,9 @@ def share_persons(care: Care, other: Care, planting: Planting) -> None:
     note_twice(planting, other, SHARED - 1, SHARED - 1, "person_id")
 
 
-def _mistaken_units(planting: Planting) -> None:
-    """A dose charted in grams, and a saturation charted as a fraction."""
-    doses, vitals = planting.care.tables["doses"], planting.care.tables["vitals"]
-    in_grams = planting.take(1, where=last_of_patient(planting), dose=True)
-    doses["amount_mg"][in_grams] = (doses["amount_mg"][in_grams] / 1000).round(4)
-    planting.breach(in_grams, "mistaken unit: a dose in grams", {"dose-lowest": "not_met"})
+def _mistaken_unit(planting: Planting) -> None:
+    """A saturation charted as a fraction."""
+    vitals = planting.care.tables["vitals"]
     fraction = planting.take(1)
     at = np.isin(vitals["session"], fraction) & (vitals["reading"] == 2)
     for reading in np.flatnonzero(at).tolist():
@@ -128,78 +119,6 @@ def _unqueried_monitoring(planting: Planting) -> None:
     )  # fmt: skip
 
 
-def _short_count(planting: Planting) -> None:
-    """A count 60 mg below what the movements say, and what is left leaves as counted."""
-    book = planting.care.tables["inventory"]
-    at = np.flatnonzero((book["kind"] == "count") & (book["drug"] == "ketamine"))
-    if len(at):
-        book["amount_mg"][at[0]] -= 60.0
-        after = book["lot"] == book["lot"][at[0]]
-        after &= book["occurred_at"] > book["occurred_at"][at[0]]
-        book["amount_mg"][after] -= 60.0
-        _lot(planting, "lot-variance", str(book["lot"][at[0]]), "count 60 mg short")
-
-
-def _dose_without_stock(planting: Planting) -> None:
-    """A dose that the stock book does not know."""
-    book = planting.care.tables["inventory"]
-    session = planting.care.tables["sessions"]["session_id"][planting.take(1)]
-    known = np.isin(book["session_id"], session) & (book["kind"] == "administered")
-    for number in session.tolist():
-        planting.care.tables["inventory"] = rows_of(book, ~known)
-        planting.note(RISK, "inventory", "session", "session_id", number, "dose-not-in-stock", "",
-                      reason="the stock book has no entry for the dose")  # fmt: skip
-
-
-def _unrecorded_waste(planting: Planting) -> None:
-    """More was opened than was given, and nothing was written down as wasted."""
-    care = planting.care
-    picked = planting.take(1)
-    book = care.tables["inventory"]
-    session = care.tables["sessions"]["session_id"][picked]
-    care.tables["doses"]["wasted_mg"][picked] = 0
-    gone = np.isin(book["session_id"], session) & (book["kind"] == "wasted")
-    care.tables["inventory"] = rows_of(book, ~gone)
-    for number in session.tolist():
-        planting.note(RISK, "doses", "session", "session_id", number, "unrecorded-waste", "",
-                      reason="more opened than given and wasted")  # fmt: skip
-
-
-def _unwitnessed_waste(planting: Planting) -> None:
-    """In careless clinics one nurse wastes without a witness, or witnesses for herself."""
-    care = planting.care
-    if care.clinic.carelessness < 3:
-        return
-    book, nurse = care.tables["inventory"], int(NURSES[-1])
-    hers = np.flatnonzero((book["kind"] == "wasted") & (book["actor_id"] == nurse))
-    book["witness_id"][hers[::3]] = 0
-    book["witness_id"][hers[1::7]] = nurse
-    if len(hers):
-        planting.note(RISK, "inventory", "staff", "staff_id", nurse, "unwitnessed-waste", "",
-                      reason="waste without a second person")  # fmt: skip
-
-
-def _late_loss_report(planting: Planting) -> None:
-    """A loss that was discovered, and told to the DEA a week later."""
-    care = planting.care
-    if care.clinic.carelessness < 4:
-        return
-    book = care.tables["inventory"]
-    at = np.flatnonzero((book["kind"] == "count") & (book["drug"] == "ketamine"))
-    if len(at) < 2:
-        return
-    loss: Table = rows_of(book, at[1:2])
-    discovered = loss["occurred_at"] + np.timedelta64(1, "h")
-    loss |= {"kind": np.array(["lost"]), "amount_mg": np.array([100.0]),
-             "occurred_at": loss["occurred_at"] - np.timedelta64(1, "h"),
-             "discovered_at": discovered,
-             "dea_notified_at": discovered + np.timedelta64(8 * 24, "h")}  # fmt: skip
-    later = (book["lot"] == loss["lot"][0]) & (book["occurred_at"] >= book["occurred_at"][at[1]])
-    book["amount_mg"][later] -= 100.0
-    care.tables["inventory"] = stacked(book, loss)
-    _lot(planting, "loss-told-late", str(loss["lot"][0]), "told to the DEA after eight days")
-
-
 def _waiver(planting: Planting) -> None:
     """The medical director excuses one breach."""
     first = next((truth for truth in planting.truth if truth.rule_id == "escort-confirmed"), None)
@@ -222,12 +141,6 @@ def _waiver(planting: Planting) -> None:
 def _noted(planting: Planting, signal: str, patient: int, reason: str) -> None:
     planting.note(RISK, "patients", "patient", "patient_id", int(patient), signal, "",
                   reason=reason)  # fmt: skip
-
-
-def _lot(planting: Planting, signal: str, lot: str, reason: str) -> None:
-    planting.truth.append(
-        Truth(RISK, planting.care.clinic.clinic_id, "inventory", "lot", lot, signal, reason=reason)
-    )
 
 
 def _days_ago(days: int) -> np.datetime64:

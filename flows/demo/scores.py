@@ -28,14 +28,17 @@ def outcomes(care: Care) -> Table:
     patients, rng = care.tables["patients"], care.rng
     count = size(patients)
     responds = rng.random(count) < RESPONDING_SHARE
-    # Who wants more and more is no better for it.
-    responds &= np.arange(count) >= care.restless
+    # Who wants more and more is ill, and no better for it.
+    restless = np.arange(count) < care.restless
+    responds &= ~restless
     course = {
         "baseline": rng.normal(19, 3.2, count).clip(11, 27),
         "fall": np.where(responds, rng.uniform(0.57, 1.03, count), rng.uniform(0, 0.42, count)),
         "relapses": responds & (rng.random(count) < RELAPSING_SHARE),
         "at_risk": rng.random(count) < 0.12,
     }
+    course["baseline"][restless] = course["baseline"][restless].clip(16)
+    course["fall"][restless] = course["fall"][restless].clip(0, 0.25)
     who, week = np.repeat(np.arange(count), len(SCORE_WEEKS)), np.tile(SCORE_WEEKS, count)
     day = patients["treatment_started_on"][who] + np.where(week == 0, -2, week * 7 + 5)
     refill_who, number, refill_day = fills(care)

@@ -30,9 +30,13 @@ _STOCK = (("K", "ketamine", 500), ("E", "esketamine", DEVICE_MG), ("T", "ketamin
 _LEFTOVER = ("returned", "transferred", "destroyed", "expired")
 
 
-def supply(care: Care) -> None:
-    """Dispenses, lots of doses and dispenses, and the entries of the stock book."""
+def dispense(care: Care) -> None:
+    """Supplies for home."""
     care.tables["dispenses"] = _dispenses(care)
+
+
+def supply(care: Care) -> None:
+    """Lots of doses, and the entries of the stock book."""
     doses = care.tables["doses"]
     doses["lot"] = _lots(care, doses["started_at"], np.where(doses["drug"] == "ketamine", "K", "E"))
     care.tables["inventory"] = _inventory(care)

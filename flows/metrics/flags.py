@@ -20,11 +20,12 @@ OBSERVATION = pl.Schema(
         **dict.fromkeys((*SUBJECT, "signal"), pl.String()),
         "observed": pl.Float64(), "threshold": pl.Float64(), "peers": pl.String(),
         "reason": pl.String(), "first_at": INSTANT, "last_at": INSTANT,
-        "row_feed": pl.String(), "row_ids": pl.List(pl.String()),
+        "row_feed": pl.String(), "row_ids": pl.List(pl.String()), "leaves_at": INSTANT,
     }
 )  # fmt: skip
 """One row is one signal at one subject. `row_ids` are the rows of `row_feed` that it rests on, by
-time, `first_at` and `last_at` when the first and the last of them happened."""
+time, `first_at` and `last_at` when the first and the last of them happened. At `leaves_at` the
+first of the events that it was made of leaves the signal's window; null without one."""
 REACHED = pl.col("observed") >= pl.col("threshold") - SLACK
 
 
@@ -34,7 +35,7 @@ def worst(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame:
     where none does on that one.
 
     `events`: clinic_id, subject_id, row_id, at, observed, reason, and `threshold` and `peers` where
-    they are not the signal's own.
+    they are not the signal's own, `oldest_at` where it is made of something before `at`.
     """
     most = pl.col("observed").arg_max()
     kept = REACHED | (pl.col("observed") == pl.col("observed").max())
@@ -84,7 +85,10 @@ def since(events: pl.LazyFrame, signal: Signal, as_of: datetime, at: str = "at")
 
 def _events(events: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     names = events.collect_schema().names()
-    own = {"threshold": pl.lit(signal.at_least, pl.Float64), "peers": pl.lit(None, pl.String)}
+    own = {
+        "threshold": pl.lit(signal.at_least, pl.Float64), "peers": pl.lit(None, pl.String),
+        "oldest_at": pl.col("at"),
+    }  # fmt: skip
     given = events.with_columns(**{n: value for n, value in own.items() if n not in names})
     return given.sort("clinic_id", "subject_id", "at", "row_id")
 
@@ -92,9 +96,10 @@ def _events(events: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
 def _observations(
     events: pl.LazyFrame, signal: Signal, row_feed: str, **said: pl.Expr
 ) -> pl.LazyFrame:
+    window = signal.window.delta if signal.window else None
     return (
         events.group_by("clinic_id", "subject_id", maintain_order=True)
-        .agg(**said)
+        .agg(**said, leaves_at=pl.col("oldest_at").min() + pl.lit(window, pl.Duration("us")))
         .select(
             pl.lit(signal.about).alias(name) if name == "subject_kind"
             else pl.lit(signal.id).alias(name) if name == "signal"

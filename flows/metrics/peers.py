@@ -56,7 +56,7 @@ def _judged(rows: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     asked = signal.parameters
     people = rows.group_by(*_PERSON, "group").agg(trials=pl.len(), events=pl.col("unusual").sum())
     deviations = NormalDist().inv_cdf(1 - asked["tail"])
-    held = funnel(people, ["group"], deviations, round(asked["trials_least"]))
+    held = funnel(people, ["group"], deviations, round(asked["trials_least"]), middle=True)
     # The limit itself is inside: the first whole number above it is what flags.
     least = pl.max_horizontal(
         (pl.col("high") * _TRIALS + SLACK).floor() + 1, pl.lit(asked["events_least"])

@@ -87,12 +87,19 @@ def urinary_symptoms(
     latest = latest_score(scores, signal, as_of)
     symptoms = latest.filter(pl.col("score") >= pl.col("threshold") - SLACK)
     parts = [
-        since(rows, signal, as_of).group_by(DRUG).agg(iv_mg=pl.col("iv_mg").sum())
+        since(rows, signal, as_of)
+        .group_by(DRUG)
+        .agg(iv_mg=pl.col("iv_mg").sum(), first_at=pl.col("at").min())
         for rows in (doses, supplies)
     ]
-    most = pl.concat(parts).group_by(PATIENT).agg(observed=pl.col("iv_mg").max() / 1e6)
+    most = (
+        pl.concat(parts)
+        .group_by(PATIENT)
+        .agg(observed=pl.col("iv_mg").max() / 1e6, first_at=pl.col("first_at").min())
+    )
     events = symptoms.drop("threshold").join(most, on=PATIENT).select(
         "clinic_id", "at", "observed", subject_id="patient_id", row_id="outcome_id",
+        oldest_at=pl.min_horizontal("at", "first_at"),
         reason=pl.format(
             f"{_band(signal).instrument} of {{}} on {{}}, and {{}} mg as if into a vein",
             pl.col("score").round(1), local_day(pl.col("at"), zones),

@@ -11,7 +11,7 @@ import polars as pl
 from flows.metrics.flags import counted, worst
 from flows.metrics.lot_balance import counts
 from flows.metrics.money import millionths
-from flows.metrics.stock import in_text
+from flows.metrics.stock import in_text, named
 from protocols.risk import Signal
 
 ESKETAMINE = pl.col("drug") == "esketamine"
@@ -64,7 +64,7 @@ def partial_doses(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     said = millionths(amount) != devices.cast(pl.Int128) * _device(signal)
     partial = ~_whole(amount, signal) | said.fill_null(value=False)
     events = doses.filter(ESKETAMINE, partial).select(
-        "clinic_id", subject_id="lot", row_id="dose_id", at="started_at",
+        "clinic_id", subject_id=named(pl.col("lot")), row_id="dose_id", at="started_at",
         reason=pl.when(devices.is_null())
         .then(pl.format("{} mg of esketamine given", in_text(amount)))
         .otherwise(

@@ -11,7 +11,7 @@ from flows.reports.queries import Row, grouped, rows
 if TYPE_CHECKING:
     import duckdb
 
-MOST = 60
+MOST = 40
 
 
 def newest_breaches(

@@ -8,7 +8,20 @@ from checks.contract import contracts
 from flows.reports.queries import Row, rows
 
 if TYPE_CHECKING:
+    import duckdb
+
     from flows.reports.site import Site
+
+
+def delivery_states(db: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Files and what became of their rows, by state."""
+    return rows(
+        db, "SELECT state, count(*) AS files, coalesce(sum(rows), 0)::BIGINT AS rows, "
+        "coalesce(sum(loaded), 0)::BIGINT AS loaded, "
+        "coalesce(sum(unchanged), 0)::BIGINT AS unchanged, "
+        "coalesce(sum(quarantined), 0)::BIGINT AS quarantined "
+        "FROM ops.batches GROUP BY ALL ORDER BY state",
+    )  # fmt: skip
 
 
 def delivery_troubles(site: Site, most: int) -> Row:

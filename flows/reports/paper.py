@@ -72,10 +72,10 @@ class Paper(FPDF):
         self.set_x(self.l_margin)
         self.cell(0, 4, f"Page {self.page_no()} of {{nb}}", align=Align.R)
 
-    def heading(self, text: str, *, level: int = 2) -> None:
-        """A title (level 1) or a section's heading, which stays with what follows."""
+    def heading(self, text: str, *, level: int = 2, rows: int = 3) -> None:
+        """A title (level 1) or a section's heading, which stays with the `rows` that follow."""
         if level == 2:
-            if self.will_page_break(28):
+            if self.will_page_break(10 + _ROW * rows):
                 self.add_page()
             self.ln(4)
             self.start_section(self._plain(text), level=0)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections.abc import Mapping
+from datetime import UTC, date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.audit import head
-from flows.reports import figures, queries
+from flows.reports import figures, queries, rates
+from flows.reports.deliveries import delivery_states
 from flows.reports.paper import Paper, Strip
+from flows.reports.standing import clinic_rows, month_rows, recent, rule_rows, worst_first
 from flows.reports.terms import TERMS
+from flows.reports.verdicts import ORDER, network_answer, targeted
 from flows.reports.words import number, percent
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     """
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)
+    rates.prepare(db)
     end = head(db)
     acts = f"audit head {end.entry_no}: {end.hash[:16]}" if end.entry_no else "audit log empty"
     paper = Paper(
@@ -41,8 +46,12 @@ def write_pdf(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         f"{days if overview['first_day'] else ''}."
         + (f" Audit log: {end.entry_no:,} entries, head {end.hash}." if end.entry_no else "")
     )
+    since = recent(db)
+    names = {row["clinic_id"]: row["name"] for row in queries.clinic_names(db)}
+    clinics = clinic_rows(db, names, targeted(db, since), since)
+    paper.heading(network_answer(row["verdict"] for row in clinics))
     _figures(paper, db)
-    _clinics(paper, db)
+    _clinics(paper, clinics, names, since)
     _months(paper, db)
     _worklist(paper, db)
     _rules(paper, db)
@@ -79,35 +88,42 @@ def _figures(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
                   [(age, number(found)) for age, found in figures.critical_by_age(db)])  # fmt: skip
 
 
-def _clinics(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
-    found = queries.by_clinic(db)
+def _clinics(
+    paper: Paper, found: list[queries.Row], names: Mapping[str, str], since: date | None
+) -> None:
+    gravest = sorted(found, key=lambda row: ORDER[row["verdict"]["mark"]])[:MOST_CLINICS]
+    shown = [row for row in found if row in gravest]
     paper.heading("Clinics")
     paper.says(
         "Dot: share of decided sessions that are compliant; bar: its 95 % interval, from 0 to "
-        "100 %. A wide one rests on few sessions." + _cut(found, MOST_CLINICS, "lowest share")
+        "100 %. A wide one rests on few sessions."
+        + (f" Verdict and sessions of the last three months, from {since}." if since else "")
+        + _cut(found, MOST_CLINICS, "the gravest verdicts")
     )
     paper.strips(
-        ("Clinic", "", "Share", "Of decided", "Judged", "Critical", "Major", "Delivered"),
-        (46, 41, 13, 22, 14, 14, 12, 17),
-        [Strip(f"{row['name']} ({row['clinic_id']})", row["share"], row["low"], row["high"],
-               (percent(row["share"]),
-                _of(row["compliant"], row["compliant"] + row["non_compliant"]),
-                number(row["judged"]), number(row["critical"]), number(row["major"]),
-                str(row["delivered"] or "-")))
-         for row in found[:MOST_CLINICS]],
+        ("Clinic", "", "Share", "Of decided", "Complete", "Critical", "Major", "Verdict"),
+        (46, 41, 13, 22, 15, 14, 12, 16),
+        [Strip(f"{names[row['clinic_id']]} ({row['clinic_id']})", row["sessions"]["share"],
+               row["sessions"]["low"], row["sessions"]["high"],
+               (percent(row["sessions"]["share"]),
+                _of(row["sessions"]["hits"], row["sessions"]["trials"]),
+                percent(row["verdict"]["completeness"]["share"]), number(row["critical"]),
+                number(row["major"]), row["verdict"]["words"]))
+         for row in shown],
     )  # fmt: skip
 
 
 def _months(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
-    found = queries.by_month(db)[-MOST_MONTHS:]
+    found = month_rows(db)[-MOST_MONTHS:]
     if len(found) < 2:
         return
-    paper.heading("Months")
+    paper.heading("Months", rows=len(found) + 1)
     paper.strips(
         ("Month", "", "Share", "Of decided", "Judged"), (46, 41, 13, 22, 14),
-        [Strip(f"{row['month']:%B %Y}", row["share"], row["low"], row["high"],
-               (percent(row["share"]),
-                _of(row["compliant"], row["compliant"] + row["non_compliant"]),
+        [Strip(f"{row['month']:%B %Y}", row["sessions"]["share"], row["sessions"]["low"],
+               row["sessions"]["high"],
+               (percent(row["sessions"]["share"]),
+                _of(row["sessions"]["hits"], row["sessions"]["trials"]),
                 number(row["judged"])))
          for row in found],
     )  # fmt: skip
@@ -133,40 +149,42 @@ def _worklist(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _rules(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
-    missed = [row for row in queries.by_rule(db) if row["non_compliant"]]
+    missed = [row for row in worst_first(rule_rows(db)) if row["not_met"]]
     paper.heading("Rules that were not always met")
     if not missed:
         paper.says("Every rule that could be judged was met.")
         return
     paper.says(
-        "Rate = met / (met + not met), waived ones included."
-        + _cut(missed, MOST_RULES, "critical first, the lowest rate")
+        "Rate = met / (met + not met), waived ones included, of all time."
+        + _cut(missed, MOST_RULES, "critical ones, the most often missed")
     )
     paper.listing(
         ("Rule", "Protocol", "Severity", "Tier", ">Rate", ">Of", ">Not met", ">Not evaluable"),
         (55, 38, 14, 8, 11, 20, 13, 20),
-        [(row["title"], f"{row['protocol']} {row['protocol_version']}", row["severity"],
-          row["tier"], percent(row["share"]),
-          _of(row["compliant"], row["compliant"] + row["non_compliant"]),
-          number(row["non_compliant"]), number(row["not_evaluable"]))
+        [(row["title"], row["protocol"], row["severity"], row["tier"],
+          percent(row["rate"]["share"]), _of(row["rate"]["hits"], row["rate"]["trials"]),
+          number(row["not_met"]), number(row["not_evaluable"]))
          for row in missed[:MOST_RULES]],
     )  # fmt: skip
 
 
 def _data(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:
-    found = queries.deliveries(db)
     paper.heading("Data received")
     paper.listing(
         ("Deliveries", ">Files", ">Rows", ">Loaded", ">Unchanged", ">In quarantine"),
         (40, 20, 24, 24, 24, 26),
         [(row["state"], *(number(row[name]) for name in
                           ("files", "rows", "loaded", "unchanged", "quarantined")))
-         for row in found["states"]],
+         for row in delivery_states(db)],
     )  # fmt: skip
-    if found["blocked"]:
-        paper.says("Blocked files, whose contents are missing from every figure:")
-        blocked = [(row["path"], row["reason"]) for row in found["blocked"][:MOST_BLOCKED]]
-        paper.listing(("File", "Why"), (60, 119), blocked)
+    blocked = queries.rows(
+        db,
+        "SELECT path, reason FROM ops.batches WHERE state = 'blocked' ORDER BY batch_no DESC "
+        f"LIMIT {MOST_BLOCKED}",
+    )
+    if blocked:
+        paper.says("Blocked files, whose contents are missing from every figure, newest first:")
+        paper.listing(("File", "Why"), (60, 119), [(row["path"], row["reason"]) for row in blocked])
 
 
 def _protocols(paper: Paper, db: duckdb.DuckDBPyConnection) -> None:

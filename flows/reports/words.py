@@ -45,13 +45,15 @@ def usd(value: float | Decimal | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 session", "1,234 sessions"; nouns that end in s or ch take es, in y ies."""
+    """ "1 session", "1,234 sessions"; s and ch take es, y after a consonant becomes ies."""
     if count == 1:
         return f"1 {noun}"
     if noun.endswith(("s", "ch")):
         noun += "es"
+    elif noun.endswith("y") and noun[-2] not in "aeiou":
+        noun = noun[:-1] + "ies"
     else:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+        noun += "s"
     return f"{count:,} {noun}"
 
 

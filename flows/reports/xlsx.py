@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.audit import head
-from flows.reports import figures, queries
+from flows.reports import figures, queries, rates
 from flows.reports.sheets import LISTINGS, MOST_ROWS, Columns, Listing
+from flows.reports.standing import clinic_rows, recent, rule_rows, worst_first
 from flows.reports.terms import TERMS
+from flows.reports.verdicts import network_answer, targeted
 from flows.reports.workbook import Book, Shown, workbook
 
 if TYPE_CHECKING:
@@ -22,17 +24,18 @@ _SUMMARY: Columns = (
     ("Low, 95 %", "share"), ("High, 95 %", "share"), ("Note", "long"),
 )  # fmt: skip
 _CLINICS: Columns = (
-    ("Clinic", "text"), ("Name", "long"), ("Compliant share", "share"), ("Low, 95 %", "share"),
-    ("High, 95 %", "share"), ("Compliant", "count"), ("Decided", "count"), ("Judged", "count"),
-    ("Incomplete", "count"), ("Pending", "count"), ("Critical not met", "count"),
-    ("Major not met", "count"), ("Last delivery", "date"),
+    ("Clinic", "text"), ("Name", "text"), ("Verdict", "text"), ("Why", "long"),
+    ("Compliant share", "share"), ("Low, 95 %", "share"), ("High, 95 %", "share"),
+    ("Compliant", "count"), ("Decided", "count"), ("Left out", "long"),
+    ("Completeness", "share"), ("Complete", "count"), ("Asked", "count"),
+    ("Critical open", "count"), ("Major open", "count"),
 )  # fmt: skip
 _RULES: Columns = (
-    ("Protocol", "text"), ("Version", "text"), ("Rule", "long"), ("Severity", "text"),
-    ("Tier", "text"), ("Rate", "share"), ("Low, 95 %", "share"), ("High, 95 %", "share"),
-    ("Met", "count"), ("Met + not met", "count"), ("Not met", "count"), ("Waived", "count"),
+    ("Protocol", "text"), ("Rule", "long"), ("Severity", "text"), ("Tier", "text"),
+    ("Rate", "share"), ("Low, 95 %", "share"), ("High, 95 %", "share"), ("Met", "count"),
+    ("Met + not met", "count"), ("Not met", "count"), ("Waived", "count"),
     ("Not evaluable", "count"), ("Completeness", "share"), ("Pending", "count"),
-    ("Target", "share"), ("Source", "long"),
+    ("Excluded", "count"), ("Target", "share"), ("Source", "long"),
 )  # fmt: skip
 _DEFINITIONS: Columns = (("Word", "text"), ("Meaning", "long"))
 _Rows = Iterator[Sequence[Any]]
@@ -42,15 +45,24 @@ def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write the spreadsheet from the published tables (schemas marts and ops)."""
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)
+    rates.prepare(db)
+    since = recent(db)
+    names = {row["clinic_id"]: row["name"] for row in queries.clinic_names(db)}
     with workbook(path, f"Keel run {run['run_id']}, as of {made:%Y-%m-%d %H:%M} UTC", made) as book:
-        book.sheet("Summary", "The network in a few figures.", _SUMMARY, _summary(db, run))
-        book.sheet("Clinics", "One row is the sessions of one clinic, the lowest share first.",
-                   _CLINICS, _clinics(db))  # fmt: skip
-        book.sheet("Rules", "One row is one rule in the whole network, critical first.",
-                   _RULES, _rules(db))  # fmt: skip
+        clinics = clinic_rows(db, names, targeted(db, since), since)
+        answer = network_answer(row["verdict"] for row in clinics)
+        book.sheet("Summary", answer, _SUMMARY, _summary(db, run))
+        book.sheet("Clinics", _judged_since(since), _CLINICS, _clinics(clinics, names))
+        book.sheet("Rules", "One row is one rule in the whole network and of all time, critical "
+                   "first, as its newest version has it.", _RULES, _rules(db))  # fmt: skip
         for listing in LISTINGS:
             _write_listing(book, db, listing)
         book.sheet("Definitions", "What the words mean.", _DEFINITIONS, iter(TERMS))
+
+
+def _judged_since(since: date | None) -> str:
+    says = "One row is one clinic: its open breaches, and its verdict and sessions"
+    return f"{says} of the last three months that have verdicts, from {since}." if since else says
 
 
 def _summary(db: duckdb.DuckDBPyConnection, run: queries.Row) -> _Rows:
@@ -68,25 +80,27 @@ def _summary(db: duckdb.DuckDBPyConnection, run: queries.Row) -> _Rows:
         yield f"Protocol {row['protocol']}@{row['protocol_version']}", *nothing, row["title"]
 
 
-def _clinics(db: duckdb.DuckDBPyConnection) -> _Rows:
-    for row in queries.by_clinic(db):
+def _clinics(clinics: list[queries.Row], names: Mapping[str, str]) -> _Rows:
+    for row in clinics:
+        said, rate = row["verdict"], row["sessions"]
+        complete = said["completeness"]
         yield (
-            row["clinic_id"], row["name"], row["share"], row["low"], row["high"],
-            row["compliant"], row["compliant"] + row["non_compliant"], row["judged"],
-            row["incomplete"], row["pending"], row["critical"], row["major"], row["delivered"],
+            row["clinic_id"], names[row["clinic_id"]], said["words"], said["why"], rate["share"],
+            rate["low"], rate["high"], rate["hits"], rate["trials"],
+            ", ".join(f"{count:,} {reason}" for reason, count in rate["left_out"]),
+            complete["share"], complete["hits"], complete["trials"], row["critical"],
+            row["major"],
         )  # fmt: skip
 
 
 def _rules(db: duckdb.DuckDBPyConnection) -> _Rows:
-    for row in queries.by_rule(db):
-        decided = row["compliant"] + row["non_compliant"]
-        asked = decided + row["not_evaluable"]
+    for row in worst_first(rule_rows(db)):
+        rate = row["rate"]
         yield (
-            row["protocol"], row["protocol_version"], row["title"], row["severity"], row["tier"],
-            row["share"], row["low"], row["high"], row["compliant"], decided,
-            row["non_compliant"], row["waived"], row["not_evaluable"],
-            decided / asked if asked else None, row["pending"], row["target"],
-            row["citation"] or "house rule, no source",
+            row["protocol"], row["title"], row["severity"], row["tier"], rate["share"],
+            rate["low"], rate["high"], rate["hits"], rate["trials"], row["not_met"],
+            row["waived"], row["not_evaluable"], row["completeness"]["share"], row["pending"],
+            row["excluded"], row["target"], row["citation"] or "house rule, no source",
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, Thread
 
 import duckdb
 import pyarrow as pa
@@ -12,6 +13,10 @@ from sqlglot import expressions as nodes
 from sqlglot.errors import SqlglotError
 
 from flows.sources import identifier
+
+# What a source's SELECTs may take together, so that none of them holds up a night for ever.
+MOST_SECONDS = 900
+MOST_MEMORY = "1500MB"
 
 _WORDS: tuple[tuple[type[duckdb.Error], str], ...] = (
     (
@@ -22,7 +27,14 @@ _WORDS: tuple[tuple[type[duckdb.Error], str], ...] = (
         duckdb.ConversionException,
         "a value is not of the type that it is cast to; use try_cast, or leave it as text",
     ),
-    (duckdb.OutOfMemoryException, "there is not enough memory for it; give it fewer files"),
+    (
+        duckdb.OutOfMemoryException,
+        f"it needs more than {MOST_MEMORY} of memory; make it simpler, or give it fewer files",
+    ),
+    (
+        duckdb.InterruptException,
+        f"it takes more than {MOST_SECONDS} s; make it simpler, or give it fewer files",
+    ),
 )
 # What these say comes from the SQL's text alone; any other error may quote a cell.
 _STATIC = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
@@ -32,8 +44,14 @@ _STATIC = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcepti
 def sandbox(
     tables: Mapping[str, pa.Table], constants: Mapping[str, str]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database with the tables and the one-row table `source`, locked before any SQL is run."""
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as db:
+    """A database with the tables and the one-row table `source`, locked before any SQL is run, and
+    bounded in time and memory.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "python_enable_replacements": "false",
+        "memory_limit": MOST_MEMORY,
+    }
+    with duckdb.connect(config=config) as db:
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET temp_directory = ''")  # patients' rows must not spill into a folder
         for name, rows in {
@@ -45,7 +63,19 @@ def sandbox(
             db.unregister("given")
         db.execute("SET enable_external_access = false")
         db.execute("SET lock_configuration = true")
-        yield db
+        done = Event()
+        Thread(target=_stop_in_time, args=(db, done), daemon=True).start()
+        try:
+            yield db
+        finally:
+            done.set()
+
+
+def _stop_in_time(db: duckdb.DuckDBPyConnection, done: Event) -> None:
+    """Interrupt whatever is running once the time is up, and whatever is begun after that."""
+    if not done.wait(MOST_SECONDS):
+        while not done.wait(0.1):
+            db.interrupt()
 
 
 def is_one_select(text: str) -> bool:
@@ -56,8 +86,8 @@ def is_one_select(text: str) -> bool:
         if len(read) != 1 or read[0].type != duckdb.StatementType.SELECT:
             return False
         statements = [part for part in sqlglot.parse(text, read="duckdb") if part is not None]
-    except (SqlglotError, duckdb.Error):
-        return False
+    except (SqlglotError, duckdb.Error, RecursionError, ValueError):
+        return False  # the last: a kind of statement that DuckDB's binding has no name for
     if len(statements) != 1 or not isinstance(statements[0], nodes.Query):
         return False
     return statements[0].find(nodes.DML, nodes.DDL, nodes.Command, nodes.Into) is None
@@ -67,7 +97,7 @@ def is_one_condition(text: str) -> bool:
     """Whether a text is one condition on a row's own columns."""
     try:
         statements = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         return False
     if len(statements) != 1 or not isinstance(statements[0], nodes.Select):
         return False

@@ -38,13 +38,13 @@ def test_blocked_files_are_counted_by_clinic_and_feed() -> None:
     file = BlockedFile("harbor", "vitals", "harbor/vitals_x.csv", "its header has no column unit")
     summary = watched(blocked=(file, file, replace(file, clinic_id="north")))
     (alert,) = of_night(summary, AlertSettings())
-    assert alert.title == "Keel: 3 deliveries blocked"
+    assert alert.title == "Keel: 3 blocked files"
     assert alert.body.splitlines()[:2] == ["harbor: vitals (2)", "north: vitals (1)"]
     assert QUIET.run_id in alert.body and str(QUIET.report) in alert.body
 
 
 def test_files_refused_for_their_names_are_told_too() -> None:
-    assert titles(replace(QUIET, refused=2)) == ["Keel: 2 deliveries blocked"]
+    assert titles(replace(QUIET, refused=2)) == ["Keel: 2 blocked files"]
 
 
 def test_silent_feeds_are_told() -> None:

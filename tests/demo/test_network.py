@@ -11,6 +11,7 @@ import pytest
 
 from checks.contract import contract, contracts
 from flows.demo import write_network
+from protocols.risk import risk
 
 
 def read(folder: Path, feed: str) -> pl.DataFrame:
@@ -154,12 +155,13 @@ def test_sessions_have_all_states_and_some_payers_deny(clean: Path) -> None:
 def test_truth_names_every_kind_of_plant(tmp_path: Path) -> None:
     write_network(tmp_path, clinics=6, patients=240, days=120, truth=True)
     truth = pl.read_csv(tmp_path / "truth.csv", infer_schema=False)
-    assert set(truth["kind"]) == {"billing", "breach", "risk", "waiver", "dirty_row"}
+    assert set(truth["kind"]) == {"billing", "breach", "person", "risk", "waiver", "dirty_row"}
     assert truth.filter(pl.col("reason").str.contains("mistaken unit")).height
-    assert set(truth.filter(pl.col("kind") == "risk")["rule_id"]) >= {
+    planted = set(truth.filter(pl.col("kind") == "risk")["rule_id"])
+    assert planted >= {signal.id for signal in risk().signals if signal.about != "patient"}
+    assert planted >= {
         "early-refill", "overlapping-supply", "several-clinics", "unexpected-uds",
-        "pdmp-not-queried", "lot-variance", "dose-not-in-stock", "unrecorded-waste",
-        "unwitnessed-waste", "loss-told-late",
+        "pdmp-not-queried",
     }  # fmt: skip
     write_network(tmp_path, clinics=6, patients=240, days=120, truth=True, clean=True)
     assert pl.read_csv(tmp_path / "truth.csv").is_empty()

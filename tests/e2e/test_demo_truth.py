@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from flows.demo import write_network
+from protocols.risk import risk
 from tests.e2e.networks import keel, nightly
 
 FOUND = (
@@ -100,9 +101,36 @@ def test_every_wrong_code_is_found_and_nothing_else(
     assert {check for _, _, check in expected} >= {"s0013_in_force", "esketamine_units"}
 
 
+def flagged(folder: Path) -> set[tuple[str, ...]]:
+    """Clinic, subject and signal of every flag, on lots, clinics and people."""
+    query = "SELECT clinic_id, subject_id, signal FROM marts.risk_flags"
+    with results(folder) as db:
+        found = set(db.execute(f"{query} WHERE subject_kind <> 'patient'").fetchall())
+    path = folder / "published" / "current" / "restricted" / "restricted.duckdb"
+    with duckdb.connect(str(path), read_only=True) as db:
+        return found | set(db.execute(query).fetchall())
+
+
+def test_every_exact_risk_of_stock_and_staff_is_found_and_nothing_else(
+    planted: tuple[Path, list[dict[str, str]]],
+) -> None:
+    folder, truth = planted
+    exact = {signal.id for signal in risk().signals if signal.exact}
+    expected = {
+        (row["clinic_id"], row["subject_id"], row["rule_id"])
+        for row in truth
+        if row["kind"] == "risk" and row["subject_kind"] != "patient" and row["rule_id"] in exact
+    }
+    assert {flag for flag in flagged(folder) if flag[2] in exact} == expected
+    assert {signal for _, _, signal in expected} >= {"lot-variance", "entries-off-shift"}
+
+
 def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:
     folder, truth = judged(tmp_path, clean=True)
     assert truth == []
     with results(folder) as db:
         assert db.execute(FOUND).fetchall() == []
         assert db.execute("SELECT count(*) FROM marts.subject_adherence").fetchone() != (0,)
+        assert db.execute("SELECT * FROM marts.risk_scores WHERE level <> 'low'").fetchall() == []
+    exact = {signal.id for signal in risk().signals if signal.exact}
+    assert not [flag for flag in flagged(folder) if flag[2] in exact]

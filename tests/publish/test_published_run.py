@@ -32,6 +32,11 @@ COLUMNS = {
     "marts.operations_monthly": "clinic_id program month booked completed aborted no_show "
     "cancelled_late cancelled unreconciled chair_minutes open_minutes utilisation "
     "wait_minutes_median observation_minutes_median",
+    "marts.risk_flags": "flag_id subject_kind subject_id clinic_id signal points observed "
+    "threshold peers reason first_at last_at",
+    "marts.risk_scores": "subject_kind subject_id clinic_id score level signals",
+    "marts.lot_balance": "clinic_id lot drug received_mg administered_mg dispensed_mg wasted_mg "
+    "other_out_mg expected_mg counted_mg variance_mg counted_at",
     "marts.worklist": "clinic_id subject_id patient_id rule_id due_at action severity",
     "ops.runs": "run_id as_of state",
     "ops.batches": "batch_id clinic_id feed state rows loaded unchanged quarantined",

@@ -137,22 +137,23 @@ def _screens(draw: st.DrawFn, add: Any, at: Any) -> None:
 
 
 def _sessions(draw: st.DrawFn, add: Any) -> None:
-    """A course of sessions, some days apart each, with their doses and what rules said."""
+    """A course of sessions in a few phases: so many sessions, so far apart, of so much each."""
     start = AS_OF - timedelta(days=draw(st.sampled_from([160, 200, 420])), hours=2)
-    gaps = draw(st.lists(st.sampled_from([1, 3, 7, 14]), max_size=22))
     response = draw(st.sampled_from([False, False, True, None]))
-    day = 0
-    for place, gap in enumerate(gaps):
-        day += gap if place else 0
-        began = start + timedelta(days=day, minutes=draw(st.sampled_from([0, 600])))
-        if began > AS_OF:
-            return
-        session = add("courses", "session_id", protocol="iv", course=1, started_at=began,
-            course_started_at=start, response_latest=response)  # fmt: skip
-        for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2]))):
-            add("doses", "dose_id", session_id=session, drug=draw(_DRUGS),
-                route=draw(st.sampled_from(["IV", "IV", "IM", "rectal", None])),
-                amount_mg=draw(st.sampled_from([40.0, 55.5, 80.0])), started_at=began)  # fmt: skip
-        for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
-            add("findings", "finding_id", session_id=session, started_at=began,
-                kind=draw(st.sampled_from(["rate", "value"])), reason="too many")  # fmt: skip
+    began, number = start, 0
+    for _ in range(draw(st.integers(0, 5))):
+        gap, amount = draw(st.sampled_from([1, 3, 7, 14])), draw(st.sampled_from([40.0, 55.5, 150]))
+        route = draw(st.sampled_from(["IV", "IV", "IM", "rectal", None]))
+        for _ in range(draw(st.integers(0, 6))):
+            began = began + timedelta(days=gap, minutes=(-1) ** number * 300) if number else start
+            number += 1
+            if began > AS_OF:
+                return
+            session = add("courses", "session_id", protocol="iv", course=1, started_at=began,
+                          course_started_at=start, response_latest=response)  # fmt: skip
+            for _ in range(2 if number % 7 == 0 else number % 5 > 0):
+                add("doses", "dose_id", session_id=session, drug="ketamine", route=route,
+                    amount_mg=float(amount), started_at=began)  # fmt: skip
+            for kind in ("rate", "value", "rate")[: (0, 1, 0, 3)[number % 4]]:
+                add("findings", "finding_id", session_id=session, started_at=began, kind=kind,
+                    reason="too many")  # fmt: skip

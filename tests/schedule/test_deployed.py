@@ -101,3 +101,15 @@ def test_a_missed_night_is_caught_up_once(
     state = night(monkeypatch, QUIET)
     assert state.name == ("Completed" if runs else "CaughtUp")
     assert state.type.value == "COMPLETED"
+
+
+def test_a_command_ends_as_its_exit_code_says(
+    sent: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    state = deployed.report.fn()
+    assert (state.type.value, state.name) == ("FAILED", "WrongSettings")
+    assert str(state.message) == f"exit code 2: {capfd.readouterr().err.strip()}"
+    (tmp_path / "sessions_wrong.csv").write_text("session\ns1\n")
+    state = deployed.check.fn([str(tmp_path / "sessions_wrong.csv")])
+    assert (state.type.value, state.name) == ("COMPLETED", "SomeBlocked")
+    assert "would be blocked" in capfd.readouterr().out

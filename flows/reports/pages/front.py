@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import date
 from typing import TYPE_CHECKING
 
 from flows.reports import trends
@@ -11,8 +9,9 @@ from flows.reports.changes import last_month, last_night
 from flows.reports.deliveries import delivery_troubles
 from flows.reports.figures import age_names, critical_by_age, critical_of_clinics
 from flows.reports.queries import Row, overview, protocols, rows
-from flows.reports.rates import rate, sessions_rate
-from flows.reports.verdicts import ORDER, network_answer, targeted, verdict
+from flows.reports.rates import rate
+from flows.reports.standing import clinic_rows, recent
+from flows.reports.verdicts import ORDER, network_answer, targeted
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
@@ -22,9 +21,9 @@ MOST = {"clinics": 40, "worklist": 12, "places": 5, "troubles": 8}
 
 def write(site: Site) -> None:
     """Write `index.html`."""
-    since = recent(site)
+    since = recent(site.db)
     rules = targeted(site.db, since)
-    clinics = clinic_rows(site, rules, since)
+    clinics = clinic_rows(site.db, site.clinics, rules, since)
     shown = sorted(clinics, key=lambda row: ORDER[row["verdict"]["mark"]])[: MOST["clinics"]]
     names = {row["clinic_id"] for row in shown}
     whole = overview(site.db)
@@ -52,17 +51,6 @@ def write(site: Site) -> None:
     )
 
 
-def recent(site: Site) -> date | None:
-    """The first of the last three local months that have verdicts: what clinics are judged by."""
-    (row,) = rows(
-        site.db,
-        "SELECT (max(month) - INTERVAL 2 MONTH)::DATE AS since FROM marts.rule_monthly "
-        "WHERE met + not_met > 0",
-    )
-    since: date | None = row["since"]
-    return since
-
-
 def _compliance(whole: Row) -> Row:
     left = {
         "pending": whole["pending"], "incomplete": whole["incomplete"],
@@ -70,29 +58,6 @@ def _compliance(whole: Row) -> Row:
         "not covered by a protocol": whole["uncovered"],
     }  # fmt: skip
     return rate(whole["compliant"], whole["compliant"] + whole["non_compliant"], left)
-
-
-def clinic_rows(site: Site, rules: list[Row], since: date | None) -> list[Row]:
-    """Each clinic in order of its name: its verdict, its sessions, its open breaches."""
-    mine: dict[str, list[Row]] = defaultdict(list)
-    for row in rules:
-        mine[row["clinic_id"]].append(row)
-    days = f"local_date >= DATE '{since}'" if since else "true"
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in rows(site.db, "SELECT clinic_id, status, sum(sessions)::BIGINT AS sessions "
-                    f"FROM session_days WHERE {days} GROUP BY ALL"):  # fmt: skip
-        counts[row["clinic_id"]][row["status"]] = row["sessions"]
-    open_ = {row["clinic_id"]: row for row in rows(
-        site.db, "SELECT clinic_id, count(*) FILTER (severity = 'critical') AS critical, "
-        "count(*) FILTER (severity = 'major') AS major FROM marts.findings "
-        "WHERE status = 'not_met' AND NOT waived GROUP BY ALL")}  # fmt: skip
-    return [
-        {"clinic_id": clinic_id, "verdict": verdict(mine[clinic_id]),
-         "sessions": sessions_rate(counts[clinic_id]),
-         "critical": open_.get(clinic_id, {}).get("critical", 0),
-         "major": open_.get(clinic_id, {}).get("major", 0)}
-        for clinic_id in site.clinics
-    ]  # fmt: skip
 
 
 def places(rules: list[Row]) -> list[Row]:

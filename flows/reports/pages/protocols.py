@@ -10,6 +10,7 @@ from flows.reports.charts import Chart, nothing
 from flows.reports.links import page_of
 from flows.reports.queries import Row, grouped, protocols, rows
 from flows.reports.rates import completeness, counted_rules, rate, rule_rate
+from flows.reports.standing import rule_rows, worst_first
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
 _ABOVE = (("index.html", "Overview"), ("protocols.html", "Protocols"))
 # Each chart costs a tenth of a second: rules that were most often missed get one.
 MOST_CHARTS = 40
-_RULE = "protocol, rule_id, title, severity, tier, target, citation, asks, kind"
 
 
 def write(site: Site) -> None:
     """Write `protocols.html`, one page a protocol and one page a rule."""
-    rules = counted_rules(site.db, _RULE)
-    for rule in rules:
-        rule["rate"], rule["completeness"] = rule_rate(rule), completeness(rule)
+    rules = rule_rows(site.db)
     versions = grouped(protocols(site.db), "protocol")
     counts = _subjects(site)
     listed = [
@@ -39,7 +37,7 @@ def write(site: Site) -> None:
             "protocol.html.j2",
             trail=_ABOVE,
             protocol=protocol,
-            rules=_worst_first(by_protocol[(protocol["protocol"],)]),
+            rules=worst_first(by_protocol[(protocol["protocol"],)]),
             chart=trends.protocol_chart(
                 site.db, protocol["protocol"], f"Compliant {protocol['judges']}"
             ),
@@ -64,14 +62,6 @@ def _subjects(site: Site) -> dict[str, Row]:
         )
         for row in found
     }  # fmt: skip
-
-
-def _worst_first(rules: list[Row]) -> list[Row]:
-    severities = ("critical", "major", "minor")
-    return sorted(
-        rules,
-        key=lambda row: (severities.index(row["severity"]), -row["not_met"], row["rule_id"]),
-    )
 
 
 def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:

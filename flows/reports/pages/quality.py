@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checks.contract import contracts
-from flows.reports.deliveries import delivery_troubles, late_feeds
+from flows.reports.deliveries import delivery_states, delivery_troubles, late_feeds
 from flows.reports.queries import Row, grouped, rows
 
 if TYPE_CHECKING:
@@ -19,13 +19,7 @@ def write(site: Site) -> None:
     site.write(
         "quality.html",
         "quality.html.j2",
-        states=rows(
-            site.db, "SELECT state, count(*) AS files, coalesce(sum(rows), 0)::BIGINT AS rows, "
-            "coalesce(sum(loaded), 0)::BIGINT AS loaded, "
-            "coalesce(sum(unchanged), 0)::BIGINT AS unchanged, "
-            "coalesce(sum(quarantined), 0)::BIGINT AS quarantined "
-            "FROM ops.batches GROUP BY ALL ORDER BY state",
-        ),
+        states=delivery_states(site.db),
         troubles=delivery_troubles(site, MOST),
         feeds=_feeds(site),
         quarantine=_quarantine(site),
@@ -70,7 +64,7 @@ def _feeds(site: Site) -> list[Row]:
 
 
 def _quarantine(site: Site) -> list[Row]:
-    """Rows still kept out, by clinic, feed and reason, with how long the oldest has been."""
+    """Rows still kept out, by clinic, feed and reason, with how many days the oldest has been."""
     at = site.run["as_of"].isoformat()
     return rows(
         site.db,
@@ -78,7 +72,7 @@ def _quarantine(site: Site) -> list[Row]:
         f"max(date_diff('day', delivered_at, TIMESTAMPTZ '{at}')) AS days FROM "
         "(SELECT clinic_id, feed, delivered_at, unnest(reasons) AS reason FROM ops.quarantine "
         "WHERE released_run IS NULL) GROUP BY ALL "
-        f"ORDER BY rows DESC, clinic_id, feed, reason LIMIT {MOST_ROWS}",
+        f"ORDER BY clinic_id, feed, rows DESC, reason LIMIT {MOST_ROWS}",
     )
 
 

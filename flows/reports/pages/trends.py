@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from flows.reports import trends
 from flows.reports.funnel_plots import funnel_plot
-from flows.reports.pages.front import recent
 from flows.reports.queries import Row, grouped, protocols, rows
 from flows.reports.rates import counted_rules
+from flows.reports.standing import recent
 
 if TYPE_CHECKING:
     from flows.reports.charts import Chart
@@ -99,7 +99,7 @@ def _rule_signals(site: Site) -> list[Row]:
 
 def _funnels(site: Site) -> list[Chart]:
     """Compliant sessions, and the critical and major rules with most misses, of three months."""
-    since = recent(site)
+    since = recent(site.db)
     names = {clinic_id: row["name"] for clinic_id, row in site.clinics.items()}
     days = f"local_date >= DATE '{since}'" if since else "true"
     sessions = rows(
