@@ -39,9 +39,10 @@ mutants: env
 
 faults: env
 	$(BIN)/python -m pytest tests/faults tests/privacy -m long --log-cli-level=INFO
+	$(BIN)/python -m tests.faults.fuzz
 
 orders: env
-	KEEL_TEST_ORDERS=200 $(BIN)/python -m pytest tests/load/test_state_machine.py
+	KEEL_TEST_ORDERS=500 $(BIN)/python -m pytest tests/load/test_state_machine.py
 
 lint: env
 	$(BIN)/ruff check .

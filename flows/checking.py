@@ -77,16 +77,18 @@ def check_files(
     with _thrown_away() as warehouse:
         trial = settings.model_copy(update={"source": ()})
         run = start_run(warehouse, settings.now())
-        land(warehouse, Found((*placed.deliveries, *placed.context)), run, trial)
-        found = _Looked(warehouse, rows, {item.feed for item in placed.deliveries})
+        left = land(warehouse, Found((*placed.deliveries, *placed.context)), run, trial)
+        read = [item for item in placed.deliveries if item.name not in left]
+        found = _Looked(warehouse, rows, {item.feed for item in read})
         for feed in contracts():  # clinics first
             _judge(warehouse, contract(feed), run, trial, found)
             if feed == "clinics":
                 _assume(warehouse, clinic or ASSUMED, time_zone or "UTC")
-        files = tuple(_checked(warehouse, found, item) for item in placed.deliveries)
-        notes = (*_assumptions(warehouse, clinic, time_zone), *found.not_looked_at())
+        files = tuple(_checked(warehouse, found, item) for item in read)
+        assumed = _assumptions(warehouse, clinic, time_zone)
+        notes = (*left.values(), *assumed, *found.not_looked_at())
     blocked = placed.refused > 0 or any(item.state == "blocked" for item in files)
-    return Verdict(files, placed.aside, notes, blocked)
+    return Verdict(files, placed.aside, notes, blocked or bool(left))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from flows import __version__
 from flows.commands.alive import alive
 from flows.commands.audit import audit
 from flows.commands.backfill import backfill
+from flows.commands.backup import backup, restore
 from flows.commands.batch import batch
 from flows.commands.check import check
 from flows.commands.demo import demo
@@ -38,7 +39,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    nightly, demo, report, check, history, risk, backfill, purge, whois, doctor, alive, schedule,
+    nightly, demo, report, check, history, risk, backfill, backup, restore, purge, whois, doctor,
+    alive, schedule,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(audit, name="audit")

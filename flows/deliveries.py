@@ -17,13 +17,14 @@ from typing import Any
 from checks.contract import Contract, contract
 from flows import __version__
 from flows.aside import private_files
-from flows.keeping import keep_file, keep_rows, rows_kept
+from flows.intake import StillWritten, keep_file, keep_rows, rows_kept, sha256, watched
 from flows.landing import Delivery, Found
 from flows.raw import raw_file, withdrawal
 from flows.runs import Run, add_notes
 from flows.settings import Settings
-from flows.sources import opened
+from flows.sources import CannotOpen, TextSelect, opened
 from flows.sources.foreign import ForeignBatch, convert
+from flows.sources.foreign_files import UnreadableInput
 from flows.warehouse import Warehouse
 
 _DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})(?!\d)")
@@ -32,20 +33,34 @@ _GROUP = 16
 _LOADED = "('landed', 'accepted', 'partial')"
 
 
-def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> None:
+def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> dict[str, str]:
     """Keep each delivery as raw Parquet and write it down as landed, blocked or duplicate.
 
-    Raises OSError when a file vanished or cannot be read, UsageError for a foreign source.
+    Gives a sentence by the name of each file or source that could not be read this time, which
+    holds nothing else back. Raises UsageError for the settings of a foreign source.
     """
+    left: dict[str, str] = {}
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool, private_files():
         for group in _groups(found.deliveries):
-            read = list(pool.map(partial(_read, warehouse, run), group))
-            for _, about in read:
+            read = []
+            for delivery, told in zip(
+                group, pool.map(partial(_try_to_read, warehouse, run, settings), group), strict=True
+            ):
+                if isinstance(told, str):
+                    left[delivery.name] = told
+                else:
+                    read.append((delivery, told))
+            for _, (_, about) in read:
                 _tell_purged(warehouse, run, about or {})
-            with warehouse.transaction():
-                _write_down(warehouse, list(zip(group, read, strict=True)))
+            if read:
+                with warehouse.transaction():
+                    _write_down(warehouse, read)
     for source in settings.source:
-        conversion = convert(source, Path())
+        try:
+            conversion = convert(source, Path())
+        except UnreadableInput as problem:
+            left[source.system] = str(problem)
+            continue
         with warehouse.transaction():
             for account in conversion.accounts:
                 warehouse.db.execute(
@@ -55,13 +70,18 @@ def land(warehouse: Warehouse, found: Found, run: Run, settings: Settings) -> No
                 )  # fmt: skip
         for batch in conversion.batches:
             _land_foreign(warehouse, batch, run, source.system)
+    return left
 
 
-def bytes_known(warehouse: Warehouse, delivery: Delivery) -> bool:
+def bytes_known(warehouse: Warehouse, delivery: Delivery, settings: Settings) -> bool:
     """Whether a file has the bytes of one that is loaded, at no later time, or was just touched."""
-    with opened(delivery.path) as path:
-        digest = _sha256(path)
-    known = _known(warehouse, delivery.name, digest)
+    try:
+        with opened(delivery.path) as path:
+            digest = sha256(path)
+    except CannotOpen:
+        return False
+    encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
+    known = _known(warehouse, delivery.name, digest, encoding)
     if known is not None:
         return not known[1]
     about = {
@@ -103,18 +123,30 @@ def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
 
 
 _Known = tuple[int, bool]
+_Read = tuple[_Known | None, dict[str, Any] | None]
 
 
-def _read(
-    owner: Warehouse, run: Run, delivery: Delivery
-) -> tuple[_Known | None, dict[str, Any] | None]:
+def _try_to_read(owner: Warehouse, run: Run, settings: Settings, delivery: Delivery) -> _Read | str:
+    """The same, or a sentence why it is left for the next night."""
+    encoding = settings.encoding_of(delivery.clinic_id, delivery.path.name)
+    try:
+        return _read(owner, run, delivery, encoding)
+    except StillWritten:
+        return f"{delivery.name}: is still being written; the next night reads it."
+    except CannotOpen as error:
+        why = f"{delivery.name}: cannot be opened ({error.strerror})"
+        return f"{why}; mend that, and the next night reads it."
+
+
+def _read(owner: Warehouse, run: Run, delivery: Delivery, encoding: str) -> _Read:
     """Keep a file as raw, unless it is known; gives the batch it is known as, and the one to write
     down, if any. Of the database it only reads, by a cursor of its own."""
     held = contract(delivery.feed)
     with owner.db.cursor() as db, opened(delivery.path) as path:
         warehouse = replace(owner, db=db)
-        digest = _sha256(path)
-        known = _known(warehouse, delivery.name, digest)
+        unchanged = watched(path)
+        digest = sha256(path)
+        known = _known(warehouse, delivery.name, digest, encoding)
         if known is not None and not known[1]:
             return known, None
         about: dict[str, Any] = {
@@ -124,6 +156,7 @@ def _read(
             "path": delivery.name,
             "file_sha256": digest,
             "bytes": delivery.bytes,
+            "encoding": encoding,
             "first_seen_run": run.run_id,
             "first_seen_at": run.started_at.isoformat(),
             "name_day": _name_day(delivery.path.name),
@@ -132,14 +165,16 @@ def _read(
             "source": None,
             "derived": {},
         }
-        outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held)
+        outcome = _duplicate(warehouse, about) or keep_file(warehouse, path, about, held, unchanged)
+        if outcome["state"] != "landed":  # what is kept was looked at before it got its name
+            unchanged()
     decided = {} if outcome["state"] == "landed" else {"loaded_run": run.run_id}
     return known, about | _versions(held) | outcome | decided
 
 
 def _write_down(
     warehouse: Warehouse,
-    read: Sequence[tuple[Delivery, tuple[_Known | None, dict[str, Any] | None]]],
+    read: Sequence[tuple[Delivery, _Read]],
 ) -> None:
     """A group as batches and in the ledger; a batch that is tried again takes its old place."""
     following = itertools.count(_next_batch(warehouse))
@@ -164,7 +199,7 @@ def _write_down(
 
 def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: str) -> None:
     db, held = warehouse.db, contract(batch.feed)
-    known = _known(warehouse, batch.label, batch.sha256)
+    known = _known(warehouse, batch.label, batch.sha256, None)
     if known is not None and not known[1]:
         return
     header = batch.rows.column_names
@@ -193,7 +228,9 @@ def _land_foreign(warehouse: Warehouse, batch: ForeignBatch, run: Run, system: s
         }
     else:
         db.register("foreign_rows", batch.rows)
-        outcome["rows"] = keep_rows(warehouse, "SELECT * FROM foreign_rows", tuple(header), about)
+        outcome["rows"] = keep_rows(
+            warehouse, TextSelect(tuple(header), "SELECT * FROM foreign_rows"), about
+        )
         db.unregister("foreign_rows")
         _tell_purged(warehouse, run, about)
     with warehouse.transaction():
@@ -208,17 +245,19 @@ def _number(warehouse: Warehouse, known: tuple[int, bool] | None) -> dict[str, i
     return {"batch_no": known[0]}
 
 
-def _known(warehouse: Warehouse, path: str, digest: str) -> tuple[int, bool] | None:
+def _known(
+    warehouse: Warehouse, path: str, digest: str, encoding: str | None
+) -> tuple[int, bool] | None:
     """The batch of these bytes under this path, and whether its text is worth another try."""
     row = warehouse.db.execute(
         "SELECT batch_no, state = 'blocked' AND judged_under IS NULL, feed, contract_sha256, "
-        "keel_version FROM ops.batches WHERE path = ? AND file_sha256 = ?",
+        "keel_version, encoding FROM ops.batches WHERE path = ? AND file_sha256 = ?",
         [path, digest],
     ).fetchone()
     if row is None:
         return None
-    number, unreadable, feed, sha, version = row
-    return number, unreadable and (sha, version) != (contract(feed).sha256, __version__)
+    number, unreadable, feed, *under = row
+    return number, unreadable and under != [contract(feed).sha256, __version__, encoding]
 
 
 def _duplicate(warehouse: Warehouse, about: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -316,8 +355,3 @@ def _name_day(name: str) -> str | None:
         except ValueError:
             continue
     return None
-
-
-def _sha256(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

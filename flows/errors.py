@@ -21,6 +21,10 @@ class WarehouseBusy(KeelError):
     exit_code = 3
 
 
+class DamagedWarehouse(KeelError):
+    """The database was found damaged and is set aside; the next run builds it again from raw."""
+
+
 class DiskError(KeelError):
     """The disk is full or not writable."""
 

@@ -43,6 +43,6 @@ class Fault:
         return f"{warning}{some} {listed}{tail}: {self.words}"
 
 
-def counted(number: int, what: str) -> str:
-    """ "1 row", "1,234 rows"."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """ "1 row", "1,234 rows"; `many` where the plural is another."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {many or what + 's'}"

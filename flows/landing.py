@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from checks.contract import contracts
@@ -53,6 +53,10 @@ class Found:
     notes: tuple[str, ...] = field(default=())
     refused: tuple[str, ...] = field(default=())
 
+    def leaving(self, left: Mapping[str, str]) -> Found:
+        """With files that could not be read after all, and the sentence about each."""
+        return replace(self, notes=(*self.notes, *left.values()), refused=(*self.refused, *left))
+
     @classmethod
     def nothing(cls) -> Found:
         """Before anybody looked."""
@@ -68,12 +72,12 @@ def discover(
     """
     notes: list[str] = list(warehouse.notes)
     folders = _clinic_folders(settings, clinics, notes)
-    unchanged = _ledger(warehouse)
+    unchanged = _ledger(warehouse, settings)
     deliveries: list[Delivery] = []
     refused: list[str] = []
     seen = 0
     for folder in folders:
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        for entry in _entries(folder, notes, refused):
             if entry.name.startswith("."):
                 continue
             seen += 1
@@ -81,7 +85,10 @@ def discover(
             feed = _feed_of(entry, name, notes, refused)
             if feed is None or (feeds and feed not in feeds):
                 continue
-            status = entry.stat(follow_symlinks=False)
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # taken away meanwhile
+                continue
             size, modified = status.st_size, status.st_mtime_ns
             if unchanged.get(name) != (size, modified):
                 path = Path(entry.path)
@@ -92,6 +99,17 @@ def discover(
             f"{settings.landing}/<clinic_id>/<feed>.csv, or try `keel demo`."
         )
     return Found(tuple(deliveries), tuple(notes), tuple(refused))
+
+
+def _entries(folder: Path, notes: list[str], refused: list[str]) -> list[os.DirEntry[str]]:
+    """What lies in a clinic's folder, by name; a folder that cannot be read holds none back."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        shown = _shown(folder.name)
+        notes.append(f"{shown}: cannot be read ({error.strerror}), so it is left aside; mend that.")
+        refused.append(shown)
+        return []
 
 
 def _clinic_folders(settings: Settings, clinics: Sequence[str], notes: list[str]) -> list[Path]:
@@ -122,6 +140,8 @@ def _feed_of(
     shown = _shown(relative)
     if not entry.is_file(follow_symlinks=False):
         notes.append(f"{shown}: is no plain file, so it is left aside.")
+        if suffix_of(entry.name) is not None:
+            refused.append(shown)
         return None
     try:
         return feed_named(relative)
@@ -161,19 +181,22 @@ def _shown(name: str) -> str:
     return name if name.isprintable() else name.encode("unicode_escape").decode()
 
 
-def _ledger(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
+def _ledger(warehouse: Warehouse, settings: Settings) -> dict[str, tuple[int, int]]:
     """Path -> size and time of change of files that need no second look.
 
-    A file whose text could not be kept is read again when its contract or Keel changed.
+    A file whose text could not be kept is read again when its contract, its declared encoding or
+    Keel changed.
     """
     now = {feed: held.sha256 for feed, held in contracts().items()}
     rows = warehouse.db.execute(
         "SELECT f.path, f.bytes, f.modified_ns, b.feed, b.contract_sha256, b.keel_version, "
-        "b.state = 'blocked' AND b.judged_under IS NULL "
+        "b.encoding, b.state = 'blocked' AND b.judged_under IS NULL "
         "FROM ops.files f JOIN ops.batches b USING (batch_no)"
     ).fetchall()
     return {
         path: (size, modified)
-        for path, size, modified, feed, sha, version, unreadable in rows
-        if not unreadable or (sha, version) == (now[feed], __version__)
+        for path, size, modified, feed, sha, version, encoding, unreadable in rows
+        if not unreadable
+        or (sha, version, encoding)
+        == (now[feed], __version__, settings.encoding_of(*path.split("/", 1)))
     }

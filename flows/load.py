@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import duckdb
+
 from checks.contract import Contract, contract
 from checks.gx import CheckResult, validate
 from flows import __version__
@@ -15,7 +17,7 @@ from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
 from flows.raw import raw_columns, row_number
-from flows.recovery import forget, reset
+from flows.recovery import block_unreadable, forget, reset
 from flows.runs import Run
 from flows.settings import Settings
 from flows.sources import identifier, quoted
@@ -50,7 +52,7 @@ def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> 
     with warehouse.transaction():
         block_unknown_clinics(warehouse, held, run, settings)
     try:
-        spent = _load(warehouse, held, run, settings)
+        spent = _load_whole(warehouse, held, run, settings)
     except _MustReset:
         reset(warehouse, feed)
         with warehouse.transaction():
@@ -89,6 +91,16 @@ def load_anew(
                 settle(warehouse, held, run, settings, checked)
     finally:
         drop_stage(warehouse)
+
+
+def _load_whole(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> float:
+    """Load what has landed and can be read."""
+    try:
+        return _load(warehouse, held, run, settings)
+    except duckdb.Error:
+        if not block_unreadable(warehouse, held.feed, run):
+            raise
+        return _load(warehouse, held, run, settings)
 
 
 def _load(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> float:

@@ -62,8 +62,9 @@ class Night:
             self._found = discover(
                 self.settings, self.warehouse, self._only_feeds, self._only_clinics
             )
+            left = land(self.warehouse, self._found, self.run, self.settings)
+            self._found = self._found.leaving(left)
             keep_notes(self.warehouse, self.run, self._found.notes)
-            land(self.warehouse, self._found, self.run, self.settings)
 
     def load(self, feed: str) -> None:
         """Type, validate and merge a feed's new batches into its facts, in one transaction."""

@@ -27,7 +27,7 @@ from flows.results import reading_results, write_results
 from flows.runs import RUN_ID, Run
 from flows.session_pages import update_session_pages
 from flows.settings import Settings
-from flows.warehouse import Warehouse
+from flows.warehouse import Warehouse, shows_damage
 from protocols.model import Protocol
 
 RESULTS = "results.duckdb"
@@ -119,7 +119,9 @@ def _explained(publish: Path) -> Iterator[None]:
     """What the disk refuses, as one sentence."""
     try:
         yield
-    except duckdb.IOException:
+    except duckdb.IOException as error:
+        if shows_damage(error):
+            raise
         raise DiskError(_refused(publish, "the disk is full or fails")) from None
     except OSError as error:
         reason = error.strerror or "cannot be written"

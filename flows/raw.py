@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +37,29 @@ def withdrawal(raw: Path) -> Path:
 
 
 def keep(
-    db: duckdb.DuckDBPyConnection, select: str, target: Path, about: Mapping[str, object]
+    db: duckdb.DuckDBPyConnection,
+    select: str,
+    target: Path,
+    about: Mapping[str, object],
+    check: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write a SELECT's rows as a raw file, with what it tells of itself.
+    """Write a SELECT's rows as a raw file, with what it tells of itself, once they were checked.
 
-    Raises what DuckDB raises for a SELECT that cannot be read.
+    Raises what DuckDB raises for a SELECT that cannot be read, and what `check` raises.
     """
-    write_parquet(db, select, target, {_ABOUT: json.dumps(dict(about))})
+    write_parquet(db, select, target, {_ABOUT: json.dumps(dict(about))}, check)
 
 
 def write_parquet(
-    db: duckdb.DuckDBPyConnection, select: str, target: Path, metadata: Mapping[str, str]
+    db: duckdb.DuckDBPyConnection,
+    select: str,
+    target: Path,
+    metadata: Mapping[str, str],
+    check: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write under another name, flush, rename: a file is whole or not there."""
+    """Write under another name, have it checked (as a relation), flush, rename: a file is whole or
+    not there.
+    """
     temporary = target.with_suffix(".tmp")
     previous = os.umask(0o077)
     try:
@@ -60,6 +70,7 @@ def write_parquet(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
             f"PARQUET_VERSION v2{more})"
         )
+        check(f"read_parquet({quoted(str(temporary))})")
         sync(temporary)
         temporary.replace(target)
         sync(target.parent)

@@ -5,12 +5,16 @@ loses its last transactions without a word).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.contract import contract, contracts
+from flows.faults import counted
 from flows.raw import raw_file, told
+from flows.sources import quoted
 
 if TYPE_CHECKING:
+    from flows.runs import Run
     from flows.warehouse import Warehouse
 
 
@@ -67,12 +71,56 @@ def forget(warehouse: Warehouse, feed: str) -> None:
     )
 
 
+def block_unreadable(warehouse: Warehouse, feed: str, run: Run) -> int:
+    """Block what has landed of a feed and whose raw file is damaged, so that it holds nothing else
+    back; the next night reads it again from the landing folder. Gives how many there are.
+    """
+    rows = warehouse.db.execute(
+        "SELECT batch_no, clinic_id, feed, batch_id FROM ops.batches "
+        "WHERE state = 'landed' AND feed = ?",
+        [feed],
+    ).fetchall()
+    damaged = [no for no, *where in rows if not _is_whole(warehouse, raw_file(warehouse, *where))]
+    with warehouse.transaction():
+        for number in damaged:
+            warehouse.db.execute(
+                "UPDATE ops.batches SET state = 'blocked', judged_under = NULL, keel_version = '', "
+                "loaded_run = ?, reason = 'its raw copy is damaged, so it is read again if it "
+                "still lies in the landing folder' WHERE batch_no = ?",
+                [run.run_id, number],
+            )
+    return len(damaged)
+
+
+def _is_whole(warehouse: Warehouse, path: Path) -> bool:
+    """Whether every page of a raw file can be read."""
+    import duckdb
+
+    try:
+        rows = f"read_parquet({quoted(str(path))})"
+        warehouse.db.execute(f"SELECT max(hash(COLUMNS(*))) FROM {rows}").fetchall()
+    except duckdb.Error:
+        return False
+    return True
+
+
 def _adopt_unknown(warehouse: Warehouse) -> None:
     from flows.deliveries import adopt
 
     known = {row[0] for row in warehouse.db.execute("SELECT batch_id FROM ops.batches").fetchall()}
     unknown = [path for path in warehouse.raw.glob("*/*/*.parquet") if path.stem not in known]
     said = [about for path in unknown if (about := told(warehouse.db, path)) is not None]
+    if said:
+        warehouse.notes.append(
+            f"{warehouse.folder}: {counted(len(said), 'raw delivery', 'raw deliveries')} that the "
+            "database did not know; loaded anew."
+        )
+    if len(said) < len(unknown):
+        lost = counted(len(unknown) - len(said), "raw file", "raw files")
+        warehouse.notes.append(
+            f"{warehouse.raw}: {lost} cannot be read; what is no more in the landing folder must "
+            "be delivered again."
+        )
     with warehouse.transaction():
         for about in sorted(said, key=lambda about: (about["first_seen_at"], about["path"])):
             adopt(warehouse, about)

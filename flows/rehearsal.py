@@ -112,8 +112,8 @@ def _rehearsed(
     new: bool,
 ) -> Rehearsal:
     found = discover(settings, warehouse, *only)
-    known = [delivery for delivery in found.deliveries if bytes_known(warehouse, delivery)]
-    fresh = [delivery for delivery in found.deliveries if delivery not in known]
+    known = [item for item in found.deliveries if bytes_known(warehouse, item, settings)]
+    fresh = [item for item in found.deliveries if item not in known]
     stale = [feed for feed, held in contracts().items() if is_stale(warehouse, held)]
     judged_again, subjects = _to_judge(warehouse, settings, protocols, full=full)
     return Rehearsal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +32,26 @@ def start_run(warehouse: Warehouse, as_of: datetime, publish: Path | None = None
     """Number the next run and write it down as started; a run found half-way is marked broken.
 
     Its number follows the highest in the warehouse and in the folder of published runs, which may
-    have outlived a warehouse.
+    have outlived a warehouse. It begins after the run before it, whatever the clock says: what has
+    no extract time is ordered by when a run first saw it.
     """
-    started_at = datetime.now(UTC)
     with warehouse.transaction():
         warehouse.db.execute("UPDATE ops.runs SET state = 'interrupted' WHERE state = 'started'")
-        row = warehouse.db.execute("SELECT coalesce(max(seq), 0) + 1 FROM ops.runs").fetchone()
+        row = warehouse.db.execute(
+            "SELECT coalesce(max(seq), 0), max(started_at) FROM ops.runs"
+        ).fetchone()
         assert row is not None
-        seq = max(int(row[0]), _highest_published(publish) + 1)
+        known, latest = int(row[0]), row[1]
+        published = _highest_published(publish)
+        if published > known:
+            warehouse.notes.append(
+                f"{publish}: holds runs up to number {published} that the database does not know; "
+                "it lost them, or they are another warehouse's."
+            )
+        seq = max(known, published) + 1
+        started_at = datetime.now(UTC)
+        if latest is not None and latest >= started_at:  # the clock was set back
+            started_at = latest.astimezone(UTC) + timedelta(microseconds=1)
         run = Run(f"{seq:06d}-{started_at:%Y%m%dT%H%M%SZ}", seq, as_of, started_at)
         warehouse.db.execute(
             "INSERT INTO ops.runs (run_id, seq, started_at, as_of, state, keel_version) "

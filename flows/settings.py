@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from checks.contract import contracts
 from flows.errors import UsageError
 
 CONFIG_NAME = "keel.toml"
 ENVIRONMENT_PREFIX = "KEEL_"
-_ONLY_IN_THE_FILE = ("programs", "feeds", "source", "schedule", "alerts")
+_ONLY_IN_THE_FILE = ("programs", "encodings", "feeds", "source", "schedule", "alerts")
+
+
+UTF_8 = "utf-8"
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        found = codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"{name} is no encoding; utf-8, cp1252 and utf-16 are some") from None
+    if not getattr(found, "_is_text_encoding", False):
+        raise ValueError(f"{name} is no encoding of text; utf-8, cp1252 and utf-16 are some")
+    return found.name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+"""How a text file's bytes stand for characters, by a name that Python knows."""
 
 
 class _Frozen(BaseModel):
@@ -36,7 +63,8 @@ class SourceSettings(_Frozen):
 
     `files` maps a table's name to a glob, `skip` a table's name to named SQL predicates,
     `constants` are visible to the SELECTs as the one-row table `source`, `select` maps a feed
-    to a SELECT of the network's own (else `sql/sources/<system>/<feed>.sql`).
+    to a SELECT of the network's own (else `sql/sources/<system>/<feed>.sql`), `encoding` is that of
+    its text files.
     """
 
     system: str
@@ -45,6 +73,7 @@ class SourceSettings(_Frozen):
     skip: dict[str, dict[str, str]] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)
     select: dict[str, Path] = Field(default_factory=dict)
+    encoding: Encoding = UTF_8
 
     @field_validator("constants", mode="before")
     @classmethod
@@ -110,6 +139,7 @@ class Settings(_Frozen):
     legal_hold: tuple[str, ...] = ()
     legal_hold_file: Path | None = None
     programs: dict[str, str] = Field(default_factory=dict)
+    encodings: dict[str, Encoding] = Field(default_factory=dict)
     feeds: dict[str, FeedSettings] = Field(default_factory=dict)
     source: tuple[SourceSettings, ...] = ()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -128,6 +158,14 @@ class Settings(_Frozen):
         if value is not None and value.tzinfo is None:
             return value.replace(tzinfo=UTC)
         return value
+
+    def encoding_of(self, clinic_id: str, file: str) -> str:
+        """The encoding declared for a text file of a clinic's folder: that of the first glob of
+        "<clinic_id>/<file>" that fits, else UTF-8.
+        """
+        name = f"{clinic_id}/{file}"
+        declared = (of for glob, of in self.encodings.items() if fnmatchcase(name, glob))
+        return next(declared, UTF_8)
 
     def now(self) -> datetime:
         """The instant the night is judged at: `as_of`, else the clock's."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from checks.contract import Contract, contracts
-from flows.errors import DiskError, KeelError, UsageError, WarehouseBusy
+from flows.errors import DamagedWarehouse, DiskError, KeelError, UsageError, WarehouseBusy
 from flows.lock import Lock, locked, not_writable
 
 DATABASE = "keel.duckdb"
@@ -30,7 +30,10 @@ _ORIGIN = {
     "_batch": "INTEGER", "_row": "BIGINT", "_last_batch": "INTEGER", "_last_row": "BIGINT",
     "_extracted_at": "TIMESTAMPTZ", "_seen_at": "TIMESTAMPTZ", "_content": "UBIGINT",
 }  # fmt: skip
-_DAMAGE = ("not a valid duckdb", "corrupt", "checksum", "wal file", "serializ", "invalid magic")
+_DAMAGE = (
+    "not a valid duckdb", "corrupt", "checksum", "wal file", "serializ", "invalid magic",
+    "could not read enough bytes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse
 
     What raw holds and the database lost is adopted again; a damaged database is set aside.
 
-    Raises WarehouseBusy when another run holds it, DiskError when it cannot be written, KeelError
-    when the database cannot be opened for another reason.
+    Raises WarehouseBusy when another run holds it, DiskError when it cannot be written,
+    DamagedWarehouse when damage shows only after opening (the database is set aside all the same),
+    KeelError when the database cannot be opened for another reason.
     """
     from flows.recovery import recover
 
@@ -90,8 +94,13 @@ def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse
             _create_tables(warehouse)
             recover(warehouse)
             yield warehouse
-        except duckdb.IOException as error:
-            raise _disk_error(folder, error) from None
+        except duckdb.Error as error:
+            if shows_damage(error):
+                warehouse.db.close()
+                raise DamagedWarehouse(_set_aside(folder / DATABASE)) from None
+            if isinstance(error, duckdb.IOException) or _is_of_disk(error):
+                raise _disk_error(folder, error) from None
+            raise
         finally:
             warehouse.db.close()
 
@@ -195,16 +204,27 @@ def _opened(path: Path, notes: list[str]) -> duckdb.DuckDBPyConnection:
                     f"{path.parent}: the warehouse cannot be written; check its rights."
                 ) from None
             damaged = next((part for part in (log, path) if part.exists()), None)
-            if damaged is None or not any(word in words for word in _DAMAGE):
+            if damaged is None or not shows_damage(error):
                 raise KeelError(
                     f"{path}: the database cannot be opened; look at its rights, or restore it."
                 ) from None
-            kept = damaged.with_name(f"{damaged.name}.damaged-{time.time_ns()}")
-            damaged.replace(kept)
-            notes.append(
-                f"{damaged}: was damaged and is kept as {kept.name}; "
-                "everything is loaded anew from the raw deliveries."
-            )
+            notes.append(_set_aside(damaged))
+
+
+def shows_damage(error: duckdb.Error) -> bool:
+    """Whether DuckDB says that the database's own bytes are not what it wrote."""
+    words = str(error).lower()
+    return any(word in words for word in _DAMAGE)
+
+
+def _set_aside(damaged: Path) -> str:
+    """Keep a damaged file under another name, so that a new one is made; gives a sentence."""
+    kept = damaged.with_name(f"{damaged.name}.damaged-{time.time_ns()}")
+    damaged.replace(kept)
+    return (
+        f"{damaged}: was damaged and is kept as {kept.name}; everything is loaded anew from the "
+        "raw deliveries."
+    )
 
 
 def _create_tables(warehouse: Warehouse) -> None:
@@ -254,8 +274,13 @@ def create_facts(db: duckdb.DuckDBPyConnection, contract: Contract, *, anew: boo
     db.execute(f"{made} facts.{contract.feed}_history ({past})")
 
 
-def _disk_error(folder: Path, error: duckdb.IOException) -> KeelError:
+def _is_of_disk(error: duckdb.Error) -> bool:
+    """A commit that the disk refuses is no IOException."""
     words = str(error).lower()
-    if "no space" in words or "permission" in words or "read-only" in words or "quota" in words:
+    return any(word in words for word in ("no space", "permission", "read-only", "quota"))
+
+
+def _disk_error(folder: Path, error: duckdb.Error) -> KeelError:
+    if _is_of_disk(error):
         return DiskError(f"{folder}: the disk is full or not writable; mend that, run again.")
     return KeelError(f"{folder}: reading or writing failed; check the disk, run again.")

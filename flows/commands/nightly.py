@@ -149,7 +149,28 @@ def _run_locked(
     plain: bool,
     full: bool,
 ) -> Summary:
-    """What takes seconds to import comes after the lock, so that a second run ends at once."""
+    """What takes seconds to import comes after the lock, so that a second run ends at once. A
+    database that turns out to be damaged is set aside, and the night begun anew.
+    """
+    from flows.errors import DamagedWarehouse
+
+    try:
+        return _told(settings, feeds, clinics, progress, lock, plain=plain, full=full)
+    except DamagedWarehouse as damage:
+        progress.say(str(damage))
+        return _told(settings, feeds, clinics, progress, lock, plain=plain, full=full)
+
+
+def _told(
+    settings: Settings,
+    feeds: list[str],
+    clinics: list[str],
+    progress: Progress,
+    lock: Lock,
+    *,
+    plain: bool,
+    full: bool,
+) -> Summary:
     from flows.night import open_night
 
     with open_night(

@@ -7,11 +7,13 @@ in the file's order. It raises Unreadable with one sentence that quotes no cell.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +28,10 @@ class Unreadable(Exception):
     """A file that is not what its name says: one sentence about it, without its content."""
 
 
+class CannotOpen(OSError):
+    """A file that is no plain one, vanished, or may not be read."""
+
+
 class Format(Protocol):
     """What a format's module offers."""
 
@@ -36,10 +42,15 @@ class Format(Protocol):
 
 @dataclass(frozen=True)
 class TextSelect:
-    """A file's column names and a SELECT of its rows as text, in the file's order."""
+    """A file's column names and a SELECT of its rows as text, in the file's order.
+
+    `check` is given the relation that the rows were kept in, and raises Unreadable when they are
+    not all that the file holds.
+    """
 
     header: tuple[str, ...]
     sql: str
+    check: Callable[[str], None] = lambda _: None
 
 
 @cache
@@ -60,9 +71,16 @@ def suffix_of(name: str) -> str | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[str]:
-    """A name under which DuckDB reads exactly this file: no link is followed, no glob expanded."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    """A name under which DuckDB reads exactly this file: no link is followed, no glob expanded, no
+    pipe waited for. Raises CannotOpen.
+    """
     try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise CannotOpen(error.errno, error.strerror, str(path)) from None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise CannotOpen(errno.EINVAL, "Not a plain file", str(path))
         yield f"/dev/fd/{handle}"
     finally:
         os.close(handle)

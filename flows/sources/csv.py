@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.sources import TextSelect, Unreadable, checked_header, identifier, quoted
+from flows.sources.examined import LONGEST_LINE, examine
 
 if TYPE_CHECKING:
     import duckdb
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv")
-LONGEST_HEADER = 1_000_000
 
 
 def text_select(db: duckdb.DuckDBPyConnection, path: str, suffix: str) -> TextSelect:
@@ -24,34 +21,55 @@ def text_select(db: duckdb.DuckDBPyConnection, path: str, suffix: str) -> TextSe
     Raises Unreadable for what is no UTF-8 text with a header of names.
     """
     zipped, delimiter = suffix.endswith(".gz"), "\t" if suffix == ".tsv" else ","
-    header = checked_header(_header(path, zipped, delimiter))
+    examined = examine(path, zipped=zipped, delimiter=delimiter)
+    header = checked_header(_header(examined.head, delimiter))
     columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
     compression = "gzip" if zipped else "none"
+
+    def check(kept: str) -> None:
+        _require_every_field(db, kept, header, delimiter, examined.delimiters)
+
     return TextSelect(
         header,
         f"SELECT {', '.join(identifier(name) for name in header)} FROM read_csv({quoted(path)}, "
         f"auto_detect = false, header = true, delim = {quoted(delimiter)}, quote = '\"', "
         f"escape = '\"', columns = {{{columns}}}, compression = '{compression}', "
-        "strict_mode = true, null_padding = false, nullstr = '', max_line_size = 2000000)",
+        f"strict_mode = true, null_padding = false, nullstr = '', "
+        f"max_line_size = {2 * LONGEST_LINE})",
+        check,
     )
 
 
-def _header(path: str, zipped: bool, delimiter: str) -> list[str]:
+def _header(head: bytes, delimiter: str) -> list[str]:
     try:
-        with gzip.open(path, "rb") if zipped else Path(path).open("rb") as file:
-            head = file.read(LONGEST_HEADER)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise Unreadable("it is not gzipped, or cut off") from None
-    if not head:
-        raise Unreadable("it is empty, not even a header is there")
-    first = head.splitlines()[0]
-    if b"\0" in head:
-        raise Unreadable("it holds zero bytes, so it is no CSV in UTF-8")
-    try:
-        text = first.decode("utf-8-sig")
+        text = head.splitlines()[0].decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Unreadable("its header is not UTF-8") from None
+        raise Unreadable("line 1, its header, is not UTF-8") from None
     try:
         return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
     except (csv.Error, StopIteration):
         raise Unreadable("its first line is no header") from None
+
+
+def _require_every_field(
+    db: duckdb.DuckDBPyConnection,
+    kept: str,
+    header: tuple[str, ...],
+    delimiter: str,
+    delimiters: int,
+) -> None:
+    """Each delimiter of the file parts two fields of a row that was read, or stands in one.
+
+    DuckDB drops an empty field too many at a row's end, in which the fields may be shifted.
+    """
+    row = db.execute(f"SELECT count(*) FROM {kept}").fetchone()
+    between = (row[0] + 1) * (len(header) - 1) if row else 0
+    if delimiters == between:
+        return
+    cells = " + ".join(
+        f"coalesce(sum(length({name}) - length(replace({name}, {quoted(delimiter)}, ''))), 0)"
+        for name in map(identifier, header)
+    )
+    row = db.execute(f"SELECT {cells} FROM {kept}").fetchone()
+    if row is None or delimiters - row[0] != between:
+        raise Unreadable("a row has an empty field too many at its end, where the header has none")

@@ -13,6 +13,12 @@ import pyarrow as pa
 from flows.errors import UsageError
 from flows.settings import SourceSettings
 from flows.sources import Unreadable, formats, opened, quoted, suffix_of
+from flows.sources.recoded import in_utf8
+
+
+class UnreadableInput(UsageError):
+    """A file of a source cannot be read; its settings may be right."""
+
 
 _WILDCARD = re.compile(r"[*?\[]")
 _OURS = ("_file", "_row", "_skipped")
@@ -87,16 +93,23 @@ def _read_file(source: SourceSettings, path: Path, file: str) -> pa.Table:
     if suffix is None:
         raise UsageError(f"source {source.system}: {file} is none of {', '.join(formats())}.")
     try:
-        with opened(path) as handle, duckdb.connect() as db:
+        with (
+            opened(path) as handle,
+            in_utf8(handle, suffix, source.encoding) as readable,
+            duckdb.connect() as db,
+        ):
             db.execute("SET TimeZone = 'UTC'")
             db.execute("SET temp_directory = ''")
-            text = formats()[suffix].text_select(db, handle, suffix)
+            text = formats()[suffix].text_select(db, readable, suffix)
             for name in text.header:
                 if name.lower() in _OURS:
                     raise Unreadable(f"its header has {name}, which Keel adds itself; rename it")
-            return db.sql(
+            rows = db.sql(
                 f"SELECT *, {quoted(file)} AS _file, row_number() OVER () AS _row FROM ({text.sql})"
             ).to_arrow_table()
+            db.register("kept", rows)
+            text.check("kept")
+            return rows
     except Unreadable as problem:
         reason = str(problem)
     except OSError:
@@ -105,4 +118,4 @@ def _read_file(source: SourceSettings, path: Path, file: str) -> pa.Table:
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         reason = f"{f'line {line[1]}' if line else 'a line'} has other fields than its header"
         reason += ", an open quote, or is not UTF-8"
-    raise UsageError(f"source {source.system}: {file}: {reason}.")
+    raise UnreadableInput(f"source {source.system}: {file}: {reason}.")

@@ -1,5 +1,6 @@
 -- One row is one delivery: one file and feed. `state` is landed (kept as raw, not loaded yet),
 -- accepted, partial, blocked, duplicate or withdrawn. `path` is relative to the landing folder.
+-- `encoding` is the declared one of a text file.
 -- `extract_source` says where its extract time is from: rows (`extract_at` is the latest of them),
 -- name (`name_day`, the end of that local day) or none; `delivered_at` is that instant, else when
 -- it was first seen. rows = loaded + unchanged + quarantined unless it is blocked or withdrawn.
@@ -14,6 +15,7 @@ CREATE TABLE IF NOT EXISTS ops.batches (
     path VARCHAR NOT NULL,
     file_sha256 VARCHAR NOT NULL,
     bytes BIGINT NOT NULL,
+    encoding VARCHAR,
     first_seen_run VARCHAR NOT NULL,
     first_seen_at TIMESTAMPTZ NOT NULL,
     loaded_run VARCHAR,

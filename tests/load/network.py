@@ -74,7 +74,8 @@ class Network:
         with open_warehouse(self.settings.warehouse) as warehouse:
             run = start_run(warehouse, self.settings.now())
             self.found = discover(self.settings, warehouse, (), ())
-            land(warehouse, self.found, run, self.settings)
+            left = land(warehouse, self.found, run, self.settings)
+            self.found = self.found.leaving(left)
             names = list(contracts()) if feeds is None else list(feeds)
             return {feed: load_feed(warehouse, feed, run, self.settings) for feed in names}
 

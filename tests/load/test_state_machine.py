@@ -206,7 +206,7 @@ def reference() -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_any_order_and_partition_of_deliveries_gives_the_same_marts() -> None:
-    """Three orders in `make test`; `make orders` runs two hundred."""
+    """Three orders in `make test`; `make orders` runs five hundred."""
     run_state_machine_as_test(
         Deliveries,
         settings=settings(

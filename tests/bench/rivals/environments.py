@@ -19,6 +19,7 @@ PACKAGES = {
     "pandas": ("pandas>=2.2", "pyarrow>=20"),
     "dbt": ("dbt-duckdb", "dbt-core<1.12", "duckdb==2.0.*"),
     "py-spy": ("py-spy",),
+    "atheris": ("atheris",),
 }
 SHOWN = re.compile(r"^(pandas|numpy|pyarrow|dbt-core|dbt-duckdb|duckdb)$")
 

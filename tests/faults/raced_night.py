@@ -1,0 +1,16 @@
+"""`python -m tests.faults.raced_night FOLDER AS_OF`: `keel nightly --plain`, quicker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from flows.cli import main
+from tests.e2e.networks import nightly
+from tests.faults.plain_night import without_expectations
+
+if __name__ == "__main__":
+    folder, as_of = sys.argv[1:]
+    sys.argv = ["keel", *map(str, nightly(Path(folder), as_of))]
+    with without_expectations():
+        main()

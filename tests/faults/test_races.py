@@ -1,0 +1,65 @@
+"""Two nights at once: the second ends within two seconds with exit 3, and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.warehouse import open_warehouse
+from tests.commands.cli import snapshot
+from tests.e2e.networks import command, nightly
+from tests.faults.conftest import Reference
+from tests.faults.marts import mart_hashes
+
+SECONDS = 2
+RACES = 50
+
+
+def spent(process: subprocess.Popen[str]) -> float:
+    """Processor seconds of a child that has ended; others on the machine do not count."""
+    import os
+
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("as_flow", [False, True])
+def test_a_second_night_ends_at_once_and_changes_nothing(
+    reference: Reference, tmp_path: Path, as_flow: bool
+) -> None:
+    work = tmp_path / "work"
+    reference.begun(work, "second")
+    arguments = [a for a in nightly(work, reference.as_of) if not as_flow or a != "--plain"]
+    with open_warehouse(work / "warehouse"):
+        before = snapshot(work)
+        second = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
+        assert second.stderr is not None
+        said = second.stderr.read()
+        assert spent(second) < SECONDS
+        assert second.returncode == 3, said
+        assert snapshot(work) == before
+    assert "another run holds the warehouse" in said
+
+
+@pytest.mark.long
+def test_fifty_races_have_one_winner(reference: Reference, tmp_path: Path) -> None:
+    for number in range(RACES):
+        work = tmp_path / str(number)
+        reference.begun(work, "second")
+        night = [sys.executable, "-m", "tests.faults.raced_night", str(work), reference.as_of]
+        pair = [subprocess.Popen(night, text=True, stderr=subprocess.PIPE) for _ in range(2)]
+        while all(one.poll() is None for one in pair):
+            time.sleep(0.01)
+        codes = sorted(one.wait() for one in pair)
+        for one in pair:
+            assert one.stderr is not None
+            one.stderr.close()
+        assert codes == [0, 3], number
+        assert mart_hashes(work) == reference.marts
+        shutil.rmtree(work)
