@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.reports.links import page_of
-from flows.reports.queries import Row, last_run, rows
+from flows.reports.queries import Row, last_run, protocols, rows
 from flows.reports.templating import environment
+from flows.reports.trends import Charts, network_chart, protocol_charts
 
 if TYPE_CHECKING:
     import duckdb
     from jinja2 import Environment
+
+    from flows.reports.charts import Chart
 
 # The pages that every page links to, in this order: file and name.
 NAVIGATION = (
@@ -60,6 +63,17 @@ class Site:
         """Clinic and session of those that have a page."""
         found = self.db.execute("SELECT clinic_id, session_id FROM marts.session_pages")
         return {(clinic, session) for clinic, session in found.fetchall()}
+
+    @cached_property
+    def network_chart(self) -> Chart:
+        """Compliant sessions over time: on page one and among the trends."""
+        return network_chart(self.db)
+
+    @cached_property
+    def protocol_charts(self) -> Charts:
+        """Each protocol over time, by its id: on its page and among the trends."""
+        newest = {row["protocol"]: row["title"] for row in protocols(self.db)}
+        return protocol_charts(self.db, newest)
 
     def name(self, clinic_id: str) -> str:
         """A clinic's name; its id where nobody delivered one."""
