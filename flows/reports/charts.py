@@ -28,7 +28,8 @@ _CONFIG: Spec = {
         "tickColor": "#8795a1", "labelFontSize": 13, "titleFontSize": 13,
         "titleFontWeight": "normal",
     },
-    "legend": {"labelFontSize": 13, "labelColor": INK, "orient": "top", "title": None},
+    "legend": {"labelFontSize": 13, "labelColor": INK, "orient": "top", "title": None,
+               "labelLimit": 0},
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +72,17 @@ class Site:
     @cached_property
     def protocol_charts(self) -> Charts:
         """Each protocol over time, by its id: on its page and among the trends."""
-        newest = {row["protocol"]: row["title"] for row in protocols(self.db)}
-        return protocol_charts(self.db, newest)
+        return protocol_charts(self.db, self.protocol_titles)
+
+    @cached_property
+    def protocol_titles(self) -> dict[str, str]:
+        """What each protocol's newest version is called."""
+        return {row["protocol"]: row["title"] for row in protocols(self.db)}
+
+    def by_name(self, found: Iterable[Row]) -> list[Row]:
+        """Rows in the order of their clinics' names; those of no known clinic first."""
+        places = {clinic_id: at for at, clinic_id in enumerate(self.clinics)}
+        return sorted(found, key=lambda row: places.get(row["clinic_id"], -1))
 
     def name(self, clinic_id: str) -> str:
         """A clinic's name; its id where nobody delivered one."""
@@ -92,6 +101,7 @@ class Site:
             "page_of": page_of,
             "clinic_name": self.name,
             "zone_of": self.zone,
+            "protocol_title": lambda protocol: self.protocol_titles.get(protocol, protocol),
             "has_page": lambda clinic, session: (clinic, session) in self.sessions,
         }
         return made

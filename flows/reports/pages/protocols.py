@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows.reports import trends
 from flows.reports.breaches import MOST, newest_breaches, undecided
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from flows.reports.site import Site
 
 _ABOVE = (("index.html", "Overview"), ("protocols.html", "Protocols"))
-# Each chart costs a twentieth of a second: rules that are most often missed of late get one.
-MOST_CHARTS, RECENT_MONTHS = 24, 6
+# A rule with no miss in so many months has no chart.
+RECENT_MONTHS = 6
 
 
 def write(site: Site) -> None:
@@ -32,6 +31,7 @@ def write(site: Site) -> None:
         {**mine[-1], "versions": mine, "subjects": counts.get(protocol, rate(0, 0))}
         for (protocol,), mine in versions.items()
     ]
+    listed.sort(key=lambda row: (row["title"], row["protocol"]))
     site.write("protocols.html", "protocols.html.j2", protocols=listed)
     by_protocol = grouped(rules, "protocol")
     for protocol in listed:
@@ -71,7 +71,6 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
     months = rule_months(site.db)
     breaches = newest_breaches(site.db, "protocol", "rule_id")
     reasons = undecided(site.db, "protocol", "rule_id")
-    drawn = _worth_drawing(months)
     for rule in rules:
         key = (rule["protocol"], rule["rule_id"])
         protocol = known[rule["protocol"]]
@@ -86,7 +85,7 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
             breaches=breaches[key],
             reasons=reasons[key],
             most=MOST,
-            chart=_chart(rule, months[key], drawn),
+            chart=_chart(rule, months[key]),
         )
 
 
@@ -101,24 +100,11 @@ def _clinics(site: Site, found: list[Row]) -> list[Row]:
     return applied
 
 
-def _worth_drawing(months: Mapping[tuple[Any, ...], list[Row]]) -> set[tuple[Any, ...]]:
-    """The rules most often missed in their last months."""
-    missed = {
-        key: sum(row["trials"] - row["hits"] for row in mine[-RECENT_MONTHS:])
-        for key, mine in months.items()
-    }
-    ranked = sorted((key for key in missed if missed[key]), key=lambda key: (-missed[key], key))
-    return set(ranked[:MOST_CHARTS])
-
-
-def _chart(rule: Row, months: list[Row], drawn: set[tuple[Any, ...]]) -> Chart:
-    title = rule["title"]
+def _chart(rule: Row, months: list[Row]) -> Chart:
     recent = months[-RECENT_MONTHS:]
     if recent and all(row["hits"] == row["trials"] for row in recent):
-        return nothing(title, f"No chart: always met since {day(recent[0]['period'])}.")
-    if recent and (rule["protocol"], rule["rule_id"]) not in drawn:
-        return nothing(title, f"No chart: {MOST_CHARTS} rules were missed more often of late.")
+        return nothing(rule["title"], f"No chart: always met since {day(recent[0]['period'])}.")
     return trends.share_chart(
-        months[-MOST_PERIODS:], title, "Met among those decided, by month", "month",
+        months[-MOST_PERIODS:], rule["title"], "Met among those decided, by month", "month",
         rule["target"],
     )  # fmt: skip
