@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 FOLDERS = ("clinics", "protocols", "rules", "sessions")
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _LONGEST = 40
 
 
+@lru_cache(maxsize=4096)
 def page_of(folder: str, *ids: str) -> str:
     """The page of a clinic, protocol, rule (protocol, rule) or session (clinic, session), from the
     site's root; `folder` is one of FOLDERS."""

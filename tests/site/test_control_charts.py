@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.reports.charts import INK, RED
+from flows.reports.axes import INK, RED
 from flows.reports.control_charts import Mark, State, control_chart
 from flows.reports.words import number
 
