@@ -9,7 +9,7 @@ from flows.reports.queries import Row, grouped, rows
 if TYPE_CHECKING:
     import duckdb
 
-MOST = 60
+MOST = 30
 _KEY = ("clinic_id", "subject_kind", "subject_id")
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.reports.links import page_of
-from flows.reports.queries import Row, last_run, rows
+from flows.reports.queries import Row, last_run, protocols, rows
 from flows.reports.templating import environment
+from flows.reports.trends import Charts, network_chart, protocol_charts
 
 if TYPE_CHECKING:
     import duckdb
     from jinja2 import Environment
+
+    from flows.reports.charts import Chart
 
 # The pages that every page links to, in this order: file and name.
 NAVIGATION = (
@@ -61,6 +64,26 @@ class Site:
         found = self.db.execute("SELECT clinic_id, session_id FROM marts.session_pages")
         return {(clinic, session) for clinic, session in found.fetchall()}
 
+    @cached_property
+    def network_chart(self) -> Chart:
+        """Compliant sessions over time: on page one and among the trends."""
+        return network_chart(self.db)
+
+    @cached_property
+    def protocol_charts(self) -> Charts:
+        """Each protocol over time, by its id: on its page and among the trends."""
+        return protocol_charts(self.db, self.protocol_titles)
+
+    @cached_property
+    def protocol_titles(self) -> dict[str, str]:
+        """What each protocol's newest version is called."""
+        return {row["protocol"]: row["title"] for row in protocols(self.db)}
+
+    def by_name(self, found: Iterable[Row]) -> list[Row]:
+        """Rows in the order of their clinics' names; those of no known clinic first."""
+        places = {clinic_id: at for at, clinic_id in enumerate(self.clinics)}
+        return sorted(found, key=lambda row: places.get(row["clinic_id"], -1))
+
     def name(self, clinic_id: str) -> str:
         """A clinic's name; its id where nobody delivered one."""
         known = self.clinics.get(clinic_id)
@@ -78,6 +101,7 @@ class Site:
             "page_of": page_of,
             "clinic_name": self.name,
             "zone_of": self.zone,
+            "protocol_title": lambda protocol: self.protocol_titles.get(protocol, protocol),
             "has_page": lambda clinic, session: (clinic, session) in self.sessions,
         }
         return made

@@ -3,101 +3,57 @@ single measures of operations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from flows.reports.charts import Chart, control_chart, drawn, nothing
-from flows.reports.queries import Row, grouped, rows
+from flows.reports.charts import Chart, nothing
+from flows.reports.control_charts import Mark, State, control_chart
+from flows.reports.periods import SESSION_COUNTS, Period, full_enough, period_of, periods
+from flows.reports.queries import Row
 from flows.reports.words import SIGNALS, day, number, percent
 from flows.spc import FIRM_POINTS, LEAST_POINTS, Series, p_chart, xmr_chart
 
 if TYPE_CHECKING:
     import duckdb
 
-# Weeks show a change soonest; with a longer history, or few in a week, months are clearer.
-_WEEKS, MOST_PERIODS, _LEAST_TRIALS = 104, 52, 10
-Period = Literal["week", "month"]
+Charts = dict[str, Chart]
+_NONE: tuple[list[Row], Period] = ([], "month")
 KEY = (
     "Plain line: mean. Dashed: limits of chance. Dotted: target. A triangle is a change for the "
     "better, a square one for the worse, a diamond a change that is neither."
 )
 
 
-def whole(period: str, column: str) -> str:
-    """Whether a day's period was over at this run: one that goes on has verdicts to come, and those
-    that come late are the misses."""
-    ended = f"(SELECT date_trunc('{period}', as_of)::DATE FROM ops.runs ORDER BY seq DESC LIMIT 1)"
-    return f"{column} < {ended}"
+def network_chart(db: duckdb.DuckDBPyConnection) -> Chart:
+    """Compliant sessions of all clinics among those decided, over time."""
+    counted = full_enough(db, f"'' AS key, {SESSION_COUNTS}")
+    return _sessions_chart("Compliant sessions, all clinics", counted.get("", _NONE))
 
 
-def period_of(db: duckdb.DuckDBPyConnection) -> Period:
-    """What a point is at best: a week, with up to two years of sessions; else a month."""
-    (span,) = rows(db, "SELECT min(local_date) AS first, max(local_date) AS last FROM session_days")
-    if span["first"] is None:
-        return "week"
-    return "week" if (span["last"] - span["first"]).days <= 7 * _WEEKS else "month"
+def clinic_charts(db: duckdb.DuckDBPyConnection, clinics: Iterable[str]) -> Charts:
+    """The same of each clinic, by its id."""
+    counted = full_enough(db, f"clinic_id AS key, {SESSION_COUNTS}")
+    return {of: _sessions_chart("Compliant sessions", counted.get(of, _NONE)) for of in clinics}
 
 
-def sessions_chart(db: duckdb.DuckDBPyConnection, clinic_id: str | None = None) -> Chart:
-    """Compliant sessions among those decided, over time, of all clinics or of one."""
-    found, period = _full_enough(
-        db,
-        "coalesce(sum(sessions) FILTER (status = 'compliant'), 0)::BIGINT AS hits, "
-        "coalesce(sum(sessions) FILTER (status IN ('compliant', 'non_compliant')), 0)::BIGINT "
-        "AS trials FROM session_days WHERE ($1 IS NULL OR clinic_id = $1)",
-        clinic_id,
-    )
-    name = "Compliant sessions" if clinic_id is not None else "Compliant sessions, all clinics"
+def _sessions_chart(name: str, counted: tuple[list[Row], Period]) -> Chart:
+    found, period = counted
     return share_chart(found, name, f"{name}, by {period}", period)
 
 
-def protocol_chart(
-    db: duckdb.DuckDBPyConnection, protocol: str, title: str, target: float | None = None
-) -> Chart:
-    """Compliant subjects of one protocol; the limits begin anew with each version of it."""
-    found, period = _full_enough(
+def protocol_charts(db: duckdb.DuckDBPyConnection, titles: Mapping[str, str]) -> Charts:
+    """Compliant subjects of each protocol, by its id; the limits begin anew with each version."""
+    counted = full_enough(
         db,
-        "count(*) FILTER (status IN ('compliant', 'minor_misses')) AS hits, "
+        "protocol AS key, count(*) FILTER (status IN ('compliant', 'minor_misses')) AS hits, "
         "count(*) FILTER (status IN ('compliant', 'minor_misses', 'non_compliant')) AS trials, "
-        "max_by(protocol_version, local_date) AS version FROM marts.subject_adherence "
-        "WHERE protocol = $1",
-        protocol,
+        "max_by(protocol_version, local_date) AS version FROM marts.subject_adherence",
     )
-    return share_chart(found, title, f"Compliant, by {period}", period, target)
-
-
-def _full_enough(
-    db: duckdb.DuckDBPyConnection, counts: str, value: object
-) -> tuple[list[Row], Period]:
-    """Whole periods with something decided, oldest first: months where weeks hold too little."""
-    period = period_of(db)
-    found = _periods(db, counts, value, period)
-    if period == "week" and sum(row["trials"] for row in found) < _LEAST_TRIALS * len(found):
-        period = "month"
-        found = _periods(db, counts, value, period)
-    return found, period
-
-
-def _periods(db: duckdb.DuckDBPyConnection, counts: str, value: object, period: str) -> list[Row]:
-    return rows(
-        db,
-        f"SELECT date_trunc('{period}', local_date)::DATE AS period, {counts} "
-        f"AND {whole(period, 'local_date')} GROUP BY 1 HAVING trials > 0 "
-        f"ORDER BY 1 DESC LIMIT {MOST_PERIODS}",
-        value,
-    )[::-1]
-
-
-def rule_months(db: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Every rule's months, oldest first: what `share_chart` takes."""
-    return rows(
-        db,
-        "SELECT protocol, rule_id, month AS period, sum(met)::BIGINT AS hits, "
-        "sum(met + not_met)::BIGINT AS trials, "
-        "max_by(protocol_version, met + not_met) AS version FROM marts.rule_monthly "
-        f"WHERE {whole('month', 'month')} GROUP BY 1, 2, 3 HAVING trials > 0 ORDER BY 1, 2, 3",
-    )
+    charts = {}
+    for protocol, title in titles.items():
+        found, period = counted.get(protocol, _NONE)
+        charts[protocol] = share_chart(found, title, f"Compliant, by {period}", period)
+    return charts
 
 
 def share_chart(
@@ -106,6 +62,8 @@ def share_chart(
     """A p chart of rows with period, hits and trials, and maybe the protocol's version."""
     if len(found) < 2:
         return nothing(title, "Too little for a chart over time yet: it needs two periods.")
+    if all(row["hits"] == row["trials"] for row in found):
+        return nothing(title, f"Met every time since {day(found[0]['period'])}: nothing to draw.")
     series = p_chart(*_counts(found), rebase=_rebase(found), target=target)
     lines = [
         (day(row["period"]), f"{row['hits']} of {row['trials']}", percent(point.value),
@@ -113,7 +71,7 @@ def share_chart(
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = (f"{period.capitalize()} from", "Met", "Share", "Lower limit", "Upper limit", "Signal")
-    return _chart(found, series, title, caption, (heads, lines), target, "share", ".0%", better=1)
+    return _chart(found, series, title, caption, (heads, lines), target, "share", percent, better=1)
 
 
 def series_of(found: list[Row], target: float | None) -> Series | None:
@@ -125,21 +83,10 @@ def series_of(found: list[Row], target: float | None) -> Series | None:
 
 def clinic_signals(db: duckdb.DuckDBPyConnection, clinics: Iterable[str]) -> list[Row]:
     """Each clinic's latest whole period and what its series says, in the order of `clinics`."""
-    period = period_of(db)
-    found = grouped(
-        rows(
-            db,
-            f"SELECT clinic_id, date_trunc('{period}', local_date)::DATE AS period, "
-            "coalesce(sum(sessions) FILTER (status = 'compliant'), 0)::BIGINT AS hits, "
-            "coalesce(sum(sessions) FILTER (status IN ('compliant', 'non_compliant')), 0)::BIGINT "
-            f"AS trials FROM session_days WHERE {whole(period, 'local_date')} GROUP BY 1, 2 "
-            "HAVING trials > 0 ORDER BY 1, 2",
-        ),
-        "clinic_id",
-    )
+    found = periods(db, f"clinic_id AS key, {SESSION_COUNTS}", period_of(db))
     listed = []
     for clinic_id in clinics:
-        series = series_of(found[(clinic_id,)][-MOST_PERIODS:], None)
+        series = series_of(found[(clinic_id,)], None)
         if series is not None:
             listed.append({"clinic_id": clinic_id, "series": series, "last": series.points[-1]})
     return listed
@@ -158,7 +105,7 @@ def measure_chart(
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = ("From", "Value", "Lower limit", "Upper limit", "Signal")
-    return _chart(found, series, title, caption, (heads, lines), None, axis, ",.5~g", better=better)
+    return _chart(found, series, title, caption, (heads, lines), None, axis, number, better=better)
 
 
 def _chart(
@@ -169,26 +116,19 @@ def _chart(
     table: tuple[tuple[str, ...], Sequence[tuple[str, ...]]],
     target: float | None,
     axis: str,
-    form: str,
+    shown: Callable[[float | None], str],
     *,
     better: int,
 ) -> Chart:
-    says = _says(found, series, form, target)
+    says = _says(found, series, shown, target)
     phase = 0
-    points = []
+    marks = []
     for at, (row, point) in enumerate(zip(found, series.points, strict=True)):
         phase += at in series.rebased
-        points.append(
-            {"period": _noon(row["period"]), "value": point.value, "phase": phase,
-             "mean": point.mean if point.low is not None else None,
-             "low": point.low, "high": point.high, "target": target,
-             "state": _state(point.value, point.mean, bool(point.signals), better)}
-        )  # fmt: skip
-    rebased = [_noon(found[at]["period"] - timedelta(days=3)) for at in series.rebased]
-    days = [row["period"].day for row in found]
-    dates = "%b %Y" if set(days) == {1} else "%-d %b"
-    picture = control_chart(points, rebased, axis, (form, dates))
-    svg = drawn(picture, f"{title}. {says}")
+        mean = point.mean if point.low is not None else None
+        state = _state(point.value, point.mean, bool(point.signals), better)
+        marks.append(Mark(row["period"], point.value, phase, mean, point.low, point.high, state))
+    svg = control_chart(marks, target, axis, shown, f"{title}. {says}")
     return Chart(title, caption, says, table[0], table[1], svg)
 
 
@@ -196,12 +136,7 @@ def _counts(found: list[Row]) -> tuple[list[int], list[int]]:
     return [row["hits"] for row in found], [row["trials"] for row in found]
 
 
-def _noon(at: date) -> str:
-    """A day that no time zone moves."""
-    return f"{at.isoformat()}T12:00:00"
-
-
-def _state(value: float, mean: float, signals: bool, better: int) -> str:
+def _state(value: float, mean: float, signals: bool, better: int) -> State:
     if not signals:
         return "common"
     if not better:
@@ -223,9 +158,13 @@ def _rebase(found: list[Row]) -> list[int]:
     return [at for at in range(1, len(versions)) if versions[at] != versions[at - 1]]
 
 
-def _says(found: list[Row], series: Series, form: str, target: float | None) -> str:
+def _says(
+    found: list[Row],
+    series: Series,
+    shown: Callable[[float | None], str],
+    target: float | None,
+) -> str:
     """The chart in words: for whoever cannot see it, and whoever has ten seconds."""
-    shown = percent if form == ".0%" else number
     last = series.points[-1]
     said = [f"Last: {shown(_rounded(last.value))}"]
     if series.short:

@@ -39,6 +39,8 @@ def usd(value: float | Decimal | None) -> str:
     """US dollars, whole from a hundred on."""
     if value is None:
         return EMPTY
+    if not value:
+        return "$0"
     sign = "−" if value < 0 else ""
     size = abs(float(value))
     return f"{sign}${size:,.0f}" if size >= 100 else f"{sign}${size:,.2f}"
@@ -94,6 +96,11 @@ def length(span: timedelta) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"
 
 
+def hours(value: float | Decimal) -> str:
+    """A number of hours as a length of time."""
+    return length(timedelta(hours=float(value)))
+
+
 def plain(code: str) -> str:
     """A code as words: not_met -> "not met"."""
     return code.replace("_", " ")
@@ -101,5 +108,5 @@ def plain(code: str) -> str:
 
 FILTERS: Mapping[str, Any] = {
     "percent": percent, "number": number, "usd": usd, "day": day, "month": month, "local": local,
-    "clock": clock, "plain": plain, "counted": counted, "span": length,
+    "clock": clock, "plain": plain, "counted": counted, "span": length, "hours": hours,
 }  # fmt: skip

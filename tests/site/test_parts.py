@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flows.reports.links import FOLDERS, page_of
 from flows.reports.timeline import LEFT, RIGHT, WIDTH, timeline
 from flows.reports.verdicts import network_answer, verdict
-from flows.reports.words import counted, length, local, number, percent, usd
+from flows.reports.words import counted, hours, length, local, number, percent, usd
 from protocols.load import load_protocols
 from protocols.vital_limits import vital_limits
 
@@ -43,7 +43,8 @@ def test_two_ids_never_share_a_page(ids: list[tuple[str, str]]) -> None:
     [
         (percent(0.999), "99.9 %"), (percent(0.001), "<1 %"), (percent(1.0), "100 %"),
         (percent(None), "–"), (number(1234), "1,234"), (number(2.5), "2.5"),
-        (usd(-1234.4), "−$1,234"), (usd(9.5), "$9.50"), (counted(1, "new miss"), "1 new miss"),
+        (usd(-1234.4), "−$1,234"), (usd(9.5), "$9.50"), (usd(0), "$0"),
+        (hours(30.5), "30 h"), (hours(507), "21 days"), (counted(1, "new miss"), "1 new miss"),
         (counted(2, "new miss"), "2 new misses"), (counted(0, "clinic"), "0 clinics"),
         (counted(6, "day"), "6 days"),
         (counted(2, "delivery"), "2 deliveries"),

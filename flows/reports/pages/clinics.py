@@ -26,6 +26,7 @@ def write(site: Site) -> None:
     columns = "clinic_id, protocol, rule_id, title, severity, tier, target"
     rules = grouped(counted_rules(site.db, columns, since), "clinic_id")
     breaches = newest_breaches(site.db, "clinic_id")
+    charts = trends.clinic_charts(site.db, site.clinics)
     for clinic in clinics:
         mine = rules[(clinic["clinic_id"],)]
         site.write(
@@ -38,7 +39,7 @@ def write(site: Site) -> None:
             protocols=_by_protocol(mine),
             breaches=breaches[(clinic["clinic_id"],)],
             most=MOST,
-            chart=trends.sessions_chart(site.db, clinic["clinic_id"]),
+            chart=charts[clinic["clinic_id"]],
         )
 
 

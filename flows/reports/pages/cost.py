@@ -35,7 +35,7 @@ def write(site: Site) -> None:
         parts=parts,
         months=[_ratios(row) for row in _by(site, "month")],
         programs=[_ratios(row) for row in _by(site, "program")],
-        clinics=[_ratios(row) for row in _by(site, "clinic_id")],
+        clinics=[_ratios(row) for row in site.by_name(_by(site, "clinic_id"))],
         payers=[_ratios(row) for row in _by(site, "payer_kind")],
         cohorts=_cohorts(site),
         no_shows=rows(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows.reports import trends
 from flows.reports.changes import last_month, last_night
 from flows.reports.deliveries import delivery_troubles
 from flows.reports.figures import age_names, critical_by_age, critical_of_clinics
@@ -47,7 +46,7 @@ def write(site: Site) -> None:
         troubles=delivery_troubles(site, MOST["troubles"]),
         protocols=protocols(site.db),
         audit=audit_head(site),
-        chart=trends.sessions_chart(site.db),
+        chart=site.network_chart,
     )
 
 

@@ -30,7 +30,7 @@ def write(site: Site) -> None:
         "operations.html.j2",
         network=_rates(network),
         months=[_rates(row) for row in _by(site, "month")],
-        clinics=[_rates(row) for row in _by(site, "clinic_id")],
+        clinics=[_rates(row) for row in site.by_name(_by(site, "clinic_id"))],
         programs=[_rates(row) for row in _by(site, "program")],
         forms=_due(site, "rems_forms_due", "due_on, clinic_id, session_id"),
         credentials=_due(site, "credentials_due", "expires_on, clinic_id, staff_id, credential"),

@@ -34,7 +34,7 @@ def write(site: Site) -> None:
         network=_rates(network),
         protocols=[_rates(row) for row in _cohorts(site, "protocol, instrument")],
         months=[_rates(row) for row in _cohorts(site, "month")],
-        clinics=[_rates(row) for row in _cohorts(site, "clinic_id")],
+        clinics=[_rates(row) for row in site.by_name(_cohorts(site, "clinic_id"))],
         change=change,
         curves=_curves(site),
         **_follow_up(site),
@@ -68,11 +68,14 @@ def _curves(site: Site) -> list[Chart]:
         "protocol", "note",
     )  # fmt: skip
     largest = sorted(found.items(), key=lambda item: (-max(r["at_risk"] for r in item[1]), item[0]))
-    return [_curve(protocol, note, mine) for (protocol, note), mine in largest[:MOST_CURVES]]
+    titles = site.protocol_titles
+    return [
+        _curve(f"{titles.get(protocol, protocol)}, {note}", mine)
+        for (protocol, note), mine in largest[:MOST_CURVES]
+    ]
 
 
-def _curve(protocol: str, note: str, found: list[Row]) -> Chart:
-    title = f"{protocol}, {note}"
+def _curve(title: str, found: list[Row]) -> Chart:
     if max(row["at_risk"] for row in found) < _FEWEST:
         return nothing(title, f"{title}: fewer than {_FEWEST} courses.")
     points = [{"day": row["day"], "survival": row["survival"], "group": row["group"]}
@@ -111,4 +114,4 @@ def _follow_up(site: Site) -> Row:
         "ORDER BY list_position(['missed', 'pending'], status) NULLS LAST, positive_at DESC, "
         f"clinic_id, outcome_id LIMIT {MOST_LATE}",
     )
-    return {"follow_up": clinics, "not_followed": open_, "most_late": MOST_LATE}
+    return {"follow_up": site.by_name(clinics), "not_followed": open_, "most_late": MOST_LATE}

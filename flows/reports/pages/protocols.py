@@ -8,16 +8,18 @@ from flows.reports import trends
 from flows.reports.breaches import MOST, newest_breaches, undecided
 from flows.reports.charts import Chart, nothing
 from flows.reports.links import page_of
+from flows.reports.periods import MOST_PERIODS, rule_months
 from flows.reports.queries import Row, grouped, protocols, rows
 from flows.reports.rates import completeness, counted_rules, rate, rule_rate
 from flows.reports.standing import rule_rows, worst_first
+from flows.reports.words import day
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
 
 _ABOVE = (("index.html", "Overview"), ("protocols.html", "Protocols"))
-# Each chart costs a tenth of a second: rules that were most often missed get one.
-MOST_CHARTS = 40
+# A rule with no miss in so many months has no chart.
+RECENT_MONTHS = 6
 
 
 def write(site: Site) -> None:
@@ -29,6 +31,7 @@ def write(site: Site) -> None:
         {**mine[-1], "versions": mine, "subjects": counts.get(protocol, rate(0, 0))}
         for (protocol,), mine in versions.items()
     ]
+    listed.sort(key=lambda row: (row["title"], row["protocol"]))
     site.write("protocols.html", "protocols.html.j2", protocols=listed)
     by_protocol = grouped(rules, "protocol")
     for protocol in listed:
@@ -38,9 +41,7 @@ def write(site: Site) -> None:
             trail=_ABOVE,
             protocol=protocol,
             rules=worst_first(by_protocol[(protocol["protocol"],)]),
-            chart=trends.protocol_chart(
-                site.db, protocol["protocol"], f"Compliant {protocol['judges']}"
-            ),
+            chart=site.protocol_charts[protocol["protocol"]],
         )
     _write_rules(site, rules, {row["protocol"]: row for row in listed})
 
@@ -67,11 +68,9 @@ def _subjects(site: Site) -> dict[str, Row]:
 def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
     of_clinics = grouped(counted_rules(site.db, "protocol, rule_id, clinic_id"),
                          "protocol", "rule_id")  # fmt: skip
-    months = grouped(trends.rule_months(site.db), "protocol", "rule_id")
+    months = rule_months(site.db)
     breaches = newest_breaches(site.db, "protocol", "rule_id")
     reasons = undecided(site.db, "protocol", "rule_id")
-    ranked = sorted(rules, key=lambda row: (-row["not_met"], row["protocol"], row["rule_id"]))
-    drawn = {(row["protocol"], row["rule_id"]) for row in ranked[:MOST_CHARTS] if row["not_met"]}
     for rule in rules:
         key = (rule["protocol"], rule["rule_id"])
         protocol = known[rule["protocol"]]
@@ -86,7 +85,7 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
             breaches=breaches[key],
             reasons=reasons[key],
             most=MOST,
-            chart=_chart(rule, months[key]) if key in drawn else _no_chart(rule),
+            chart=_chart(rule, months[key]),
         )
 
 
@@ -102,14 +101,10 @@ def _clinics(site: Site, found: list[Row]) -> list[Row]:
 
 
 def _chart(rule: Row, months: list[Row]) -> Chart:
+    recent = months[-RECENT_MONTHS:]
+    if recent and all(row["hits"] == row["trials"] for row in recent):
+        return nothing(rule["title"], f"No chart: always met since {day(recent[0]['period'])}.")
     return trends.share_chart(
-        months[-trends.MOST_PERIODS :], rule["title"], "Met among those decided, by month",
-        "month", rule["target"],
+        months[-MOST_PERIODS:], rule["title"], "Met among those decided, by month", "month",
+        rule["target"],
     )  # fmt: skip
-
-
-def _no_chart(rule: Row) -> Chart:
-    if rule["not_met"]:
-        return nothing(rule["title"], f"No chart: only the {MOST_CHARTS} rules with most misses "
-                       "have one.")  # fmt: skip
-    return nothing(rule["title"], "")

@@ -54,19 +54,20 @@ def _feeds(site: Site) -> list[Row]:
         row["late"] = (row["clinic_id"], row["feed"]) in late
     order = list(contracts())
     by_clinic = grouped(found, "clinic_id")
-    return [
+    counted = [
         {"clinic_id": clinic_id, "feeds": sorted(mine, key=lambda row: order.index(row["feed"])),
          "late": sum(row["late"] for row in mine),
          "quarantined": sum(row["quarantined"] for row in mine),
          "blocked": sum(row["blocked"] for row in mine)}
         for (clinic_id,), mine in by_clinic.items()
     ]  # fmt: skip
+    return site.by_name(counted)
 
 
 def _quarantine(site: Site) -> list[Row]:
     """Rows still kept out, by clinic, feed and reason, with how many days the oldest has been."""
     at = site.run["as_of"].isoformat()
-    return rows(
+    found = rows(
         site.db,
         "SELECT clinic_id, feed, reason, count(*) AS rows, "
         f"max(date_diff('day', delivered_at, TIMESTAMPTZ '{at}')) AS days FROM "
@@ -74,6 +75,9 @@ def _quarantine(site: Site) -> list[Row]:
         "WHERE released_run IS NULL) GROUP BY ALL "
         f"ORDER BY clinic_id, feed, rows DESC, reason LIMIT {MOST_ROWS}",
     )
+    for row in found:
+        row["column"], _, row["why"] = row["reason"].rpartition(": ")
+    return site.by_name(found)
 
 
 def _checks(site: Site) -> Row:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from flows.reports import trends
 from flows.reports.funnel_plots import funnel_plot
-from flows.reports.queries import Row, grouped, protocols, rows
+from flows.reports.periods import period_of, rule_months, whole
+from flows.reports.queries import Row, grouped, rows
 from flows.reports.rates import counted_rules
 from flows.reports.standing import recent
 
@@ -23,7 +24,7 @@ def write(site: Site) -> None:
         "trends.html",
         "trends.html.j2",
         key=trends.KEY,
-        network=trends.sessions_chart(site.db),
+        network=site.network_chart,
         protocols=_protocol_charts(site),
         measures=_measures(site),
         clinics=trends.clinic_signals(site.db, site.clinics),
@@ -34,23 +35,19 @@ def write(site: Site) -> None:
 
 def _protocol_charts(site: Site) -> list[Chart]:
     """The protocols that judged most."""
-    known = {row["protocol"]: row for row in protocols(site.db)}
     most = rows(
         site.db, "SELECT protocol, count(*) AS judged FROM marts.subject_adherence GROUP BY ALL "
         f"ORDER BY judged DESC, protocol LIMIT {MOST_PROTOCOLS}",
     )  # fmt: skip
-    return [
-        trends.protocol_chart(site.db, row["protocol"], known[row["protocol"]]["title"])
-        for row in most
-        if row["protocol"] in known
-    ]
+    charts = site.protocol_charts
+    return [charts[row["protocol"]] for row in most if row["protocol"] in charts]
 
 
 def _measures(site: Site) -> list[Chart]:
     """Single measures of each whole week or month."""
-    period = trends.period_of(site.db)
+    period = period_of(site.db)
     over = f"date_trunc('{period}', local_date)::DATE AS period"
-    done = trends.whole(period, "local_date")
+    done = whole(period, "local_date")
     sessions = rows(
         site.db,
         f"SELECT {over}, sum(sessions)::BIGINT AS value FROM session_days WHERE {done} "
@@ -68,7 +65,7 @@ def _measures(site: Site) -> list[Chart]:
     waits = rows(
         site.db,
         "SELECT month AS period, sum(wait_minutes_median * waits) / sum(waits) AS value "
-        f"FROM marts.operations_monthly WHERE waits > 0 AND {trends.whole('month', 'month')} "
+        f"FROM marts.operations_monthly WHERE waits > 0 AND {whole('month', 'month')} "
         "GROUP BY 1 ORDER BY 1",
     )
     return [
@@ -84,7 +81,7 @@ def _measures(site: Site) -> list[Chart]:
 
 def _rule_signals(site: Site) -> list[Row]:
     """Rules with a target that change or that chance does not let reach it; how many there are."""
-    months = grouped(trends.rule_months(site.db), "protocol", "rule_id")
+    months = rule_months(site.db)
     found = []
     for rule in rows(site.db, "SELECT * FROM newest_rules WHERE target IS NOT NULL "
                      "ORDER BY list_position(['critical', 'major', 'minor'], severity), "
