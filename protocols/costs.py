@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.contract import contract
-from checks.strict_yaml import YamlProblem, parse
-from protocols.errors import ProtocolError
+from protocols.data_files import packaged, read_model
 from protocols.instruments import Fact, Source
 from protocols.model import Day, Listed
 
@@ -183,17 +181,9 @@ def minutes(role: str) -> str:
 @cache
 def costs() -> Costs:
     """Costing and code checks as Keel knows them."""
-    return read_costs((files("protocols") / FILE).read_text(encoding="utf-8"))
+    return read_costs(packaged(FILE))
 
 
 def read_costs(text: str) -> Costs:
     """Costing and code checks from their YAML text; ProtocolError says where it is wrong."""
-    try:
-        document = parse(text)
-        return Costs.model_validate(document.data)
-    except YamlProblem as problem:
-        raise ProtocolError(f"protocols/{FILE}, {problem}.") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        line = document.line(tuple(first["loc"]))
-        raise ProtocolError(f"protocols/{FILE}, line {line}: {first['msg']}.") from None
+    return read_model(Costs, FILE, text)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from math import sqrt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from checks.strict_yaml import YamlProblem, parse
+from protocols.data_files import packaged, read_model
 from protocols.durations import Duration
-from protocols.errors import ProtocolError
 from protocols.model import Listed, Tier
 
 FILE = "instruments.yaml"
@@ -336,17 +334,9 @@ def reliable_change_index(before: float, after: float, sd: float, reliability: f
 @cache
 def instruments() -> Instruments:
     """The scales that Keel knows."""
-    return read_instruments((files("protocols") / FILE).read_text(encoding="utf-8"))
+    return read_instruments(packaged(FILE))
 
 
 def read_instruments(text: str) -> Instruments:
     """Scales from their YAML text; ProtocolError says where it is wrong."""
-    try:
-        document = parse(text)
-        return Instruments.model_validate(document.data)
-    except YamlProblem as problem:
-        raise ProtocolError(f"protocols/{FILE}, {problem}.") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        line = document.line(tuple(first["loc"]))
-        raise ProtocolError(f"protocols/{FILE}, line {line}: {first['msg']}.") from None
+    return read_model(Instruments, FILE, text)

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from checks.strict_yaml import YamlProblem, parse
 from protocols.costs import Route
+from protocols.data_files import packaged, read_model
 from protocols.durations import Duration
-from protocols.errors import ProtocolError
 from protocols.instruments import Fact, Source, instruments
 from protocols.model import Day, Listed
 
@@ -241,17 +239,9 @@ class Risk(_Part):
 @cache
 def risk() -> Risk:
     """The signals as Keel knows them."""
-    return read_risk((files("protocols") / FILE).read_text(encoding="utf-8"))
+    return read_risk(packaged(FILE))
 
 
 def read_risk(text: str) -> Risk:
     """Signals from their YAML text; ProtocolError says where it is wrong."""
-    try:
-        document = parse(text)
-        return Risk.model_validate(document.data)
-    except YamlProblem as problem:
-        raise ProtocolError(f"protocols/{FILE}, {problem}.") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        line = document.line(tuple(first["loc"]))
-        raise ProtocolError(f"protocols/{FILE}, line {line}: {first['msg']}.") from None
+    return read_model(Risk, FILE, text)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from checks.strict_yaml import parse
+from protocols.data_files import packaged, read_model
 from protocols.model import Listed, Tier
 
 FILE = "sampling.yaml"
@@ -61,5 +60,4 @@ class SampleSizes(_Part):
 @cache
 def sample_sizes() -> SampleSizes:
     """The sizes that are shipped."""
-    text = (files("protocols") / FILE).read_text(encoding="utf-8")
-    return SampleSizes.model_validate(parse(text).data)
+    return read_model(SampleSizes, FILE, packaged(FILE))

@@ -133,7 +133,7 @@ def test_a_larger_network_is_what_the_oracle_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_random_networks_are_what_the_oracle_says(name: str, random: Random) -> None:
     compare(network(random), PROTOCOLS[name])
