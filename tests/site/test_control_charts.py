@@ -77,7 +77,8 @@ def test_whatever_the_values_all_lies_within_the_axes(
     steps = [after - before for before, after in pairwise(ticks)]
     assert 2 <= len(ticks) <= 8
     assert all(step == pytest.approx(steps[0], rel=1e-6, abs=1e-6) and step > 0 for step in steps)
-    held = [*values, *([] if target is None else [target])]
+    wanted = [] if target is None else [target]
     slack = 1e-6 * steps[0]
-    assert ticks[0] <= min(held) - 1 + slack and max(held) + 1 <= ticks[-1] + slack
+    assert ticks[0] <= min([min(values) - 1, *wanted]) + slack
+    assert max([max(values) + 1, *wanted]) <= ticks[-1] + slack
     assert all(9.9 <= y <= 214.1 and 61.9 <= x <= 584.1 for x, y in places(picture))
