@@ -27,9 +27,7 @@ def clear(warehouse: Warehouse, tables: Iterable[str], rows: str = "true") -> No
 
 
 def collected(rows: pl.LazyFrame) -> pl.DataFrame:
-    """A bucket's rows. In memory: the streaming engine of Polars 2.1 now and then panics where it
-    writes words of a part without rows.
-    """
+    """A bucket's rows. In memory: the streaming engine of Polars 2.1 was once seen to panic here."""
     return rows.collect(engine="in-memory")
 
 
