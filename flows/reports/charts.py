@@ -32,6 +32,12 @@ _CONFIG: Spec = {
                "labelLimit": 0},
 }  # fmt: skip
 
+# What a point of a control chart says: its shape, its colour, its size.
+_STATES = {
+    "common": ("circle", INK, 32), "improvement": ("triangle-up", GREEN, 110),
+    "concern": ("square", RED, 110), "signal": ("diamond", ACCENT, 110),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -49,6 +55,44 @@ class Chart:
 def nothing(title: str, says: str) -> Chart:
     """A chart that there is too little for."""
     return Chart(title, "", says)
+
+
+def control_chart(
+    points: Sequence[Mapping[str, Any]], rebased: Sequence[str], axis: str, forms: tuple[str, str]
+) -> Spec:
+    """A chart over time. `points`: period (ISO), phase, value, mean, low, high, target (each number
+    or None), and state, a key of the table above. Limits are dashed, the mean is plain, the target
+    dotted. `forms` are those of the value and of the period."""
+    form, dates = forms
+
+    def y(field: str) -> Spec:
+        return {"field": field, "type": "quantitative", "scale": {"zero": False, "nice": True},
+                "axis": {"title": axis, "format": form, "tickCount": 5}}  # fmt: skip
+
+    def line(field: str, dash: Sequence[int], width: float, color: str, bend: str) -> Spec:
+        mark = {"type": "line", "color": color, "strokeDash": dash, "strokeWidth": width,
+                "interpolate": bend}  # fmt: skip
+        return {"mark": mark, "encoding": {"y": y(field), "detail": {"field": "phase"}}}
+
+    known = {name for point in points for name, value in point.items() if value is not None}
+    layers = [
+        line(field, dash, width, QUIET, "step")
+        for field, dash, width in (("low", [5, 3], 1.2), ("high", [5, 3], 1.2),
+                                   ("mean", [1, 0], 1.2), ("target", [1, 3], 2))
+        if field in known
+    ]  # fmt: skip
+    layers.append(line("value", [1, 0], 1.6, INK, "linear"))
+    layers.append({"mark": {"type": "point", "filled": True, "opacity": 1},
+                   "encoding": {"y": y("value"), **_by_state("state", _STATES)}})  # fmt: skip
+    if rebased:
+        layers.append({
+            "data": {"values": [{"period": day} for day in rebased]},
+            "mark": {"type": "rule", "color": INK, "strokeDash": [2, 2]},
+        })  # fmt: skip
+    time = {"field": "period", "type": "temporal", "title": None,
+            "axis": {"grid": False, "labelOverlap": True, "format": dates,
+                     "tickCount": 7}}  # fmt: skip
+    return _layered(points, layers, time)
 
 
 def funnel_chart(
