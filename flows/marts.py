@@ -27,7 +27,7 @@ def clear(warehouse: Warehouse, tables: Iterable[str], rows: str = "true") -> No
 
 
 def collected(rows: pl.LazyFrame) -> pl.DataFrame:
-    """A bucket's rows. In memory: the streaming engine of Polars 2.1 was once seen to panic here."""
+    """A bucket's rows, in memory: the streaming engine of Polars 2.1 was once seen to panic."""
     return rows.collect(engine="in-memory")
 
 

@@ -1,11 +1,42 @@
-"""A chart of the report: its picture, what it shows in words, and its numbers."""
+"""Charts as inline SVG, drawn without a browser or the web: readable in grey, and with their
+numbers in a table behind them.
+
+Pictures are written as Vega-Lite, which is data; Altair would spend as long on checking each one
+as it takes to draw it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 from markupsafe import Markup
+
+Spec = dict[str, Any]
+INK, QUIET, ACCENT, RED, GREEN = "#17222c", "#54616d", "#17567f", "#9c1616", "#1b5c34"
+WIDTH, HEIGHT = 560, 210
+_ARIA = re.compile(r'\s(?:role|aria-[a-z]+|class)="[^"]*"')
+_CONFIG: Spec = {
+    "font": "Helvetica, Arial, Liberation Sans, sans-serif",
+    "background": "transparent",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": QUIET, "titleColor": QUIET, "gridColor": "#edf1f4", "domainColor": "#8795a1",
+        "tickColor": "#8795a1", "labelFontSize": 13, "titleFontSize": 13,
+        "titleFontWeight": "normal",
+    },
+    "legend": {"labelFontSize": 13, "labelColor": INK, "orient": "top", "title": None,
+               "labelLimit": 0},
+}  # fmt: skip
+
+# What a point of a control chart says: its shape, its colour, its size.
+_STATES = {
+    "common": ("circle", INK, 32), "improvement": ("triangle-up", GREEN, 110),
+    "concern": ("square", RED, 110), "signal": ("diamond", ACCENT, 110),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,3 +55,113 @@ class Chart:
 def nothing(title: str, says: str) -> Chart:
     """A chart that there is too little for."""
     return Chart(title, "", says)
+
+
+def control_chart(
+    points: Sequence[Mapping[str, Any]], rebased: Sequence[str], axis: str, forms: tuple[str, str]
+) -> Spec:
+    """A chart over time. `points`: period (ISO), phase, value, mean, low, high, target (each number
+    or None), and state, a key of the table above. Limits are dashed, the mean is plain, the target
+    dotted. `forms` are those of the value and of the period."""
+    form, dates = forms
+
+    def y(field: str) -> Spec:
+        return {"field": field, "type": "quantitative", "scale": {"zero": False, "nice": True},
+                "axis": {"title": axis, "format": form, "tickCount": 5}}  # fmt: skip
+
+    def line(field: str, dash: Sequence[int], width: float, color: str, bend: str) -> Spec:
+        mark = {"type": "line", "color": color, "strokeDash": dash, "strokeWidth": width,
+                "interpolate": bend}  # fmt: skip
+        return {"mark": mark, "encoding": {"y": y(field), "detail": {"field": "phase"}}}
+
+    known = {name for point in points for name, value in point.items() if value is not None}
+    layers = [
+        line(field, dash, width, QUIET, "step")
+        for field, dash, width in (("low", [5, 3], 1.2), ("high", [5, 3], 1.2),
+                                   ("mean", [1, 0], 1.2), ("target", [1, 3], 2))
+        if field in known
+    ]  # fmt: skip
+    layers.append(line("value", [1, 0], 1.6, INK, "linear"))
+    layers.append({"mark": {"type": "point", "filled": True, "opacity": 1},
+                   "encoding": {"y": y("value"), **_by_state("state", _STATES)}})  # fmt: skip
+    if rebased:
+        layers.append({
+            "data": {"values": [{"period": day} for day in rebased]},
+            "mark": {"type": "rule", "color": INK, "strokeDash": [2, 2]},
+        })  # fmt: skip
+    time = {"field": "period", "type": "temporal", "title": None,
+            "axis": {"grid": False, "labelOverlap": True, "format": dates,
+                     "tickCount": 7}}  # fmt: skip
+    return _layered(points, layers, time)
+
+
+def funnel_chart(
+    points: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, float]], axis: str
+) -> Spec:
+    """Clinics by how many trials each had. `points`: trials, share, label, out (bool); `curve`:
+    trials, target, low2, high2, low3, high3. Only what lies outside is named."""
+
+    def y(field: str) -> Spec:
+        return {"field": field, "type": "quantitative", "scale": {"zero": False, "nice": True},
+                "axis": {"title": axis, "format": "%", "tickCount": 5}}  # fmt: skip
+
+    dashes = {"target": [1, 0], "low2": [1, 3], "high2": [1, 3], "low3": [5, 3], "high3": [5, 3]}
+    layers: list[Spec] = [
+        {"data": {"values": curve},
+         "mark": {"type": "line", "color": QUIET, "strokeWidth": 1.2, "strokeDash": dash},
+         "encoding": {"y": y(field)}}
+        for field, dash in dashes.items()
+    ]  # fmt: skip
+    states = {False: ("circle", INK, 45), True: ("square", RED, 110)}
+    layers.append({"mark": {"type": "point", "filled": True, "opacity": 1},
+                   "encoding": {"y": y("share"), **_by_state("out", states)}})  # fmt: skip
+    layers.append({
+        "transform": [{"filter": "datum.out"}],
+        "mark": {"type": "text", "dy": -11, "fontSize": 13, "color": INK},
+        "encoding": {"y": y("share"), "text": {"field": "label"}},
+    })  # fmt: skip
+    trials = {"field": "trials", "type": "quantitative", "title": "judged",
+              "scale": {"zero": False},
+              "axis": {"grid": False, "tickCount": 6, "format": ",d"}}  # fmt: skip
+    return _layered(points, layers, trials)
+
+
+def survival_chart(points: Sequence[Mapping[str, Any]], most_days: int) -> Spec:
+    """Kaplan-Meier curves as steps. `points`: day, survival, group."""
+    line = {
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
+        "encoding": {
+            "y": {"field": "survival", "type": "quantitative", "scale": {"domain": [0, 1]},
+                  "axis": {"title": "still responding", "format": "%", "tickCount": 5}},
+            "strokeDash": {"field": "group", "type": "nominal"},
+            "color": {"field": "group", "type": "nominal",
+                      "scale": {"range": [INK, ACCENT, RED, QUIET]}},
+        },
+    }  # fmt: skip
+    days = {"field": "day", "type": "quantitative", "title": "days since response",
+            "scale": {"domain": [0, most_days]},
+            "axis": {"grid": False, "tickCount": 8}}  # fmt: skip
+    return _layered(points, [line], days)
+
+
+def _layered(points: Sequence[Mapping[str, Any]], layers: Sequence[Spec], x: Spec) -> Spec:
+    return {"data": {"values": points}, "encoding": {"x": x}, "layer": layers, "width": WIDTH,
+            "height": HEIGHT}  # fmt: skip
+
+
+def _by_state(field: str, states: Mapping[Any, tuple[str, str, int]]) -> Spec:
+    looks = zip(("shape", "color", "size"), zip(*states.values(), strict=True), strict=True)
+    return {
+        channel: {"field": field, "type": "nominal", "legend": None,
+                  "scale": {"domain": list(states), "range": values}}
+        for channel, values in looks
+    }  # fmt: skip
+
+
+def drawn(picture: Spec, label: str) -> Markup:
+    """A chart as SVG that a screen reader takes as one picture with that label."""
+    import vl_convert
+
+    svg = _ARIA.sub("", str(vl_convert.vegalite_to_svg({**picture, "config": _CONFIG})))
+    named = f'<svg role="img" aria-label="{escape(label, quote=True)}"'
+    return Markup(re.sub(r"<svg\b", lambda _: named, svg, count=1))  # noqa: S704  (escaped by Vega)

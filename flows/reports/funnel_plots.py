@@ -4,35 +4,18 @@ ranked, since the order within the funnel is chance."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 
 import numpy as np
 import polars as pl
-from markupsafe import Markup
 
 from flows.funnels import funnel, limits
-from flows.reports.axes import (
-    BOTTOM,
-    INK,
-    QUIET,
-    RED,
-    drawn_rightward,
-    drawn_upward,
-    path,
-    picture,
-    rightward,
-    shape,
-    upward,
-)
-from flows.reports.charts import Chart, nothing
-from flows.reports.control_charts import CIRCLE, SQUARE
+from flows.reports.charts import Chart, drawn, funnel_chart, nothing
 from flows.reports.queries import Row
-from flows.reports.words import counted, number, percent
+from flows.reports.words import counted, percent
 
 # 95 % and 99.8 % of clinics that differ by chance alone lie within.
 WARNING, ACTION = 1.96, 3.09
 _FEWEST_CLINICS, _CURVE_POINTS = 3, 60
-_DASHES = {"target": "none", "low2": "1 3", "high2": "1 3", "low3": "5 3", "high3": "5 3"}
 
 
 def funnel_plot(title: str, found: list[Row], names: Mapping[str, str]) -> Chart:
@@ -52,36 +35,16 @@ def funnel_plot(title: str, found: list[Row], names: Mapping[str, str]) -> Chart
         row["name"] = names.get(row["clinic_id"], row["clinic_id"])
         row["out"] = not row["low"] <= row["share"] <= row["high"]
     says = _says(rows, target, dispersion)
-    curve = _curve(table["trials"].to_list(), target, dispersion)
+    points = [{"trials": row["trials"], "share": row["share"], "label": row["name"],
+               "out": row["out"]} for row in rows]  # fmt: skip
+    picture = funnel_chart(points, _curve(table["trials"].to_list(), target, dispersion), "met")
     lines = [
         (row["name"], f"{row['events']} of {row['trials']}", percent(row["share"]),
          f"{percent(row['low'])} to {percent(row['high'])}", "yes" if row["out"] else "no")
         for row in rows
     ]  # fmt: skip
     heads = ("Clinic", "Met", "Share", "99.8 % by chance", "Outside")
-    return Chart(title, "", says, heads, lines, _drawn(rows, curve, f"{title}. {says}"))
-
-
-def _drawn(rows: list[Row], curve: list[dict[str, float]], label: str) -> Markup:
-    """Clinics by how many trials each had, within the limits; only what lies outside is named."""
-    x = rightward([at["trials"] for at in curve])
-    y = upward([*(row["share"] for row in rows), *(at[name] for at in curve for name in _DASHES)])
-    parts = [
-        drawn_upward(y, "met", percent),
-        drawn_rightward([(x(tick), number(tick)) for tick in x.ticks], "judged"),
-    ]
-    for name, dash in _DASHES.items():
-        places = "L".join(f"{x(at['trials'])} {y(at[name])}" for at in curve)
-        parts.append(path(f"M{places}", QUIET, 1.2, dash))
-    for row in rows:
-        at = (x(row["trials"]), y(row["share"]))
-        parts.append(shape(*at, SQUARE, RED) if row["out"] else shape(*at, CIRCLE, INK))
-        if row["out"]:
-            parts.append(
-                f'<text x="{at[0]}" y="{at[1] - 10:.1f}" text-anchor="middle" font-size="13" '
-                f'fill="{INK}">{escape(row["name"])}</text>'
-            )
-    return picture(parts, label, BOTTOM + 44)
+    return Chart(title, "", says, heads, lines, drawn(picture, f"{title}. {says}"))
 
 
 def _says(rows: list[Row], target: float, dispersion: float) -> str:

@@ -3,11 +3,11 @@ single measures of operations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from flows.reports.charts import Chart, nothing
-from flows.reports.control_charts import Mark, State, control_chart
+from flows.reports.charts import Chart, control_chart, drawn, nothing
 from flows.reports.periods import SESSION_COUNTS, Period, full_enough, period_of, periods
 from flows.reports.queries import Row
 from flows.reports.words import SIGNALS, day, number, percent
@@ -71,7 +71,7 @@ def share_chart(
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = (f"{period.capitalize()} from", "Met", "Share", "Lower limit", "Upper limit", "Signal")
-    return _chart(found, series, title, caption, (heads, lines), target, "share", percent, better=1)
+    return _chart(found, series, title, caption, (heads, lines), target, "share", ".0%", better=1)
 
 
 def series_of(found: list[Row], target: float | None) -> Series | None:
@@ -105,7 +105,7 @@ def measure_chart(
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = ("From", "Value", "Lower limit", "Upper limit", "Signal")
-    return _chart(found, series, title, caption, (heads, lines), None, axis, number, better=better)
+    return _chart(found, series, title, caption, (heads, lines), None, axis, ",.5~g", better=better)
 
 
 def _chart(
@@ -116,19 +116,26 @@ def _chart(
     table: tuple[tuple[str, ...], Sequence[tuple[str, ...]]],
     target: float | None,
     axis: str,
-    shown: Callable[[float | None], str],
+    form: str,
     *,
     better: int,
 ) -> Chart:
-    says = _says(found, series, shown, target)
+    says = _says(found, series, form, target)
     phase = 0
-    marks = []
+    points = []
     for at, (row, point) in enumerate(zip(found, series.points, strict=True)):
         phase += at in series.rebased
-        mean = point.mean if point.low is not None else None
-        state = _state(point.value, point.mean, bool(point.signals), better)
-        marks.append(Mark(row["period"], point.value, phase, mean, point.low, point.high, state))
-    svg = control_chart(marks, target, axis, shown, f"{title}. {says}")
+        points.append(
+            {"period": _noon(row["period"]), "value": point.value, "phase": phase,
+             "mean": point.mean if point.low is not None else None,
+             "low": point.low, "high": point.high, "target": target,
+             "state": _state(point.value, point.mean, bool(point.signals), better)}
+        )  # fmt: skip
+    rebased = [_noon(found[at]["period"] - timedelta(days=3)) for at in series.rebased]
+    days = [row["period"].day for row in found]
+    dates = "%b %Y" if set(days) == {1} else "%-d %b"
+    picture = control_chart(points, rebased, axis, (form, dates))
+    svg = drawn(picture, f"{title}. {says}")
     return Chart(title, caption, says, table[0], table[1], svg)
 
 
@@ -136,7 +143,12 @@ def _counts(found: list[Row]) -> tuple[list[int], list[int]]:
     return [row["hits"] for row in found], [row["trials"] for row in found]
 
 
-def _state(value: float, mean: float, signals: bool, better: int) -> State:
+def _noon(at: date) -> str:
+    """A day that no time zone moves."""
+    return f"{at.isoformat()}T12:00:00"
+
+
+def _state(value: float, mean: float, signals: bool, better: int) -> str:
     if not signals:
         return "common"
     if not better:
@@ -158,13 +170,9 @@ def _rebase(found: list[Row]) -> list[int]:
     return [at for at in range(1, len(versions)) if versions[at] != versions[at - 1]]
 
 
-def _says(
-    found: list[Row],
-    series: Series,
-    shown: Callable[[float | None], str],
-    target: float | None,
-) -> str:
+def _says(found: list[Row], series: Series, form: str, target: float | None) -> str:
     """The chart in words: for whoever cannot see it, and whoever has ten seconds."""
+    shown = percent if form == ".0%" else number
     last = series.points[-1]
     said = [f"Last: {shown(_rounded(last.value))}"]
     if series.short:

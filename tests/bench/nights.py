@@ -15,7 +15,7 @@ STAGES = ("land", "load", "judge", "publish")  # `validate` lies within `load`
 # Whatever a night imports, in an interpreter that does nothing else.
 IMPORTS = (
     "flows.cli", "flows.night", "flows.story", "flows.publish", "flows.reports.html",
-    "great_expectations", "great_expectations.expectations", "duckdb_engine",
+    "great_expectations", "great_expectations.expectations", "duckdb_engine", "vl_convert",
 )  # fmt: skip
 
 

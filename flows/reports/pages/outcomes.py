@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flows.reports.charts import Chart, drawn, nothing, survival_chart
 from flows.reports.queries import Row, grouped, rows
 from flows.reports.rates import rate
-from flows.reports.survival_plots import survival_plot
+from flows.reports.words import percent
 
 if TYPE_CHECKING:
-    from flows.reports.charts import Chart
     from flows.reports.site import Site
 
-MOST_CURVES, MOST_LATE = 4, 30
+MOST_CURVES, MOST_LATE, _FEWEST = 4, 30, 5
 _SUMS = ", ".join(
     f"sum({name})::BIGINT AS {name}"
     for name in ("courses_started", "courses_without_outcome", "courses_without_baseline",
@@ -70,9 +70,30 @@ def _curves(site: Site) -> list[Chart]:
     largest = sorted(found.items(), key=lambda item: (-max(r["at_risk"] for r in item[1]), item[0]))
     titles = site.protocol_titles
     return [
-        survival_plot(f"{titles.get(protocol, protocol)}, {note}", mine)
+        _curve(f"{titles.get(protocol, protocol)}, {note}", mine)
         for (protocol, note), mine in largest[:MOST_CURVES]
     ]
+
+
+def _curve(title: str, found: list[Row]) -> Chart:
+    if max(row["at_risk"] for row in found) < _FEWEST:
+        return nothing(title, f"{title}: fewer than {_FEWEST} courses.")
+    points = [{"day": row["day"], "survival": row["survival"], "group": row["group"]}
+              for row in found]  # fmt: skip
+    lines = [
+        (f"{row['group']}, day {row['day']}", str(row["at_risk"]), str(row["relapsed"]),
+         str(row["censored"]), percent(row["survival"]),
+         f"{percent(row['survival_low'])} to {percent(row['survival_high'])}")
+        for row in found
+    ]  # fmt: skip
+    last = {row["group"]: row for row in found}
+    says = " ".join(
+        f"{group}: {percent(row['survival'])} still responding on day {row['day']}, "
+        f"{row['at_risk']} at risk then." for group, row in last.items()
+    )  # fmt: skip
+    heads = ("Group and day", "At risk", "Relapsed", "Censored", "Still responding", "95 % limits")
+    picture = survival_chart(points, max(row["day"] for row in found) or 1)
+    return Chart(title, "", says, heads, lines, drawn(picture, f"{title}. {says}"))
 
 
 def _follow_up(site: Site) -> Row:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from flows.reports import trends
 from flows.reports.breaches import MOST, newest_breaches, undecided
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from flows.reports.site import Site
 
 _ABOVE = (("index.html", "Overview"), ("protocols.html", "Protocols"))
-# A rule with no miss in so many months has no chart.
-RECENT_MONTHS = 6
+# A chart costs a twentieth of a second: the rules most often missed in so many months get one.
+MOST_CHARTS, RECENT_MONTHS = 24, 6
 
 
 def write(site: Site) -> None:
@@ -69,6 +70,7 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
     of_clinics = grouped(counted_rules(site.db, "protocol, rule_id, clinic_id"),
                          "protocol", "rule_id")  # fmt: skip
     months = rule_months(site.db)
+    drawn = _worth_drawing(months)
     breaches = newest_breaches(site.db, "protocol", "rule_id")
     reasons = undecided(site.db, "protocol", "rule_id")
     for rule in rules:
@@ -85,7 +87,7 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
             breaches=breaches[key],
             reasons=reasons[key],
             most=MOST,
-            chart=_chart(rule, months[key]),
+            chart=_chart(rule, months[key], drawn),
         )
 
 
@@ -100,10 +102,22 @@ def _clinics(site: Site, found: list[Row]) -> list[Row]:
     return applied
 
 
-def _chart(rule: Row, months: list[Row]) -> Chart:
+def _worth_drawing(months: Mapping[tuple[Any, ...], list[Row]]) -> set[tuple[Any, ...]]:
+    """The rules most often missed in their last months."""
+    missed = {
+        key: sum(row["trials"] - row["hits"] for row in mine[-RECENT_MONTHS:])
+        for key, mine in months.items()
+    }
+    ranked = sorted((key for key in missed if missed[key]), key=lambda key: (-missed[key], key))
+    return set(ranked[:MOST_CHARTS])
+
+
+def _chart(rule: Row, months: list[Row], drawn: set[tuple[Any, ...]]) -> Chart:
     recent = months[-RECENT_MONTHS:]
     if recent and all(row["hits"] == row["trials"] for row in recent):
         return nothing(rule["title"], f"No chart: always met since {day(recent[0]['period'])}.")
+    if recent and (rule["protocol"], rule["rule_id"]) not in drawn:
+        return nothing(rule["title"], f"No chart: the {MOST_CHARTS} rules missed most have one.")
     return trends.share_chart(
         months[-MOST_PERIODS:], rule["title"], "Met among those decided, by month", "month",
         rule["target"],
