@@ -13,9 +13,10 @@ SKIP ?=
 
 env: $(STAMP)
 
+# The lock constrains as well: else pip takes the newest of a package that is asked for with an extra.
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
