@@ -30,7 +30,9 @@ def packages(_: Installation) -> Iterator[Finding]:
     wanted = [Requirement(text) for text in metadata.requires(PACKAGE) or ()]
     needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
     for one in needed:
-        mend = "install with `pip install --require-hashes -r requirements.lock -c requirements.lock`"
+        mend = (
+            "install with `pip install --require-hashes -r requirements.lock -c requirements.lock`"
+        )
         try:
             found = metadata.version(one.name)
         except metadata.PackageNotFoundError:
