@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,6 +36,7 @@ from flows.commands.common import (
 
 if TYPE_CHECKING:
     from flows.lock import Lock
+    from flows.night import Night
     from flows.progress import Progress
     from flows.settings import Settings
     from flows.summary import Summary
@@ -153,29 +155,20 @@ def _run_locked(
     database that turns out to be damaged is set aside, and the night begun anew.
     """
     from flows.errors import DamagedWarehouse
-
-    try:
-        return _told(settings, feeds, clinics, progress, lock, plain=plain, full=full)
-    except DamagedWarehouse as damage:
-        progress.say(str(damage))
-        return _told(settings, feeds, clinics, progress, lock, plain=plain, full=full)
-
-
-def _told(
-    settings: Settings,
-    feeds: list[str],
-    clinics: list[str],
-    progress: Progress,
-    lock: Lock,
-    *,
-    plain: bool,
-    full: bool,
-) -> Summary:
     from flows.night import open_night
 
-    with open_night(
-        settings, feeds=feeds, clinics=clinics, progress=progress, full=full, lock=lock
-    ) as night:
+    opening = partial(
+        open_night, settings, feeds=feeds, clinics=clinics, progress=progress, full=full, lock=lock
+    )
+    try:
+        return _told(opening, plain=plain)
+    except DamagedWarehouse as damage:
+        progress.say(str(damage))
+        return _told(opening, plain=plain)
+
+
+def _told(opening: Callable[[], AbstractContextManager[Night]], *, plain: bool) -> Summary:
+    with opening() as night:
         if plain:
             from flows.story import plainly, tell
 

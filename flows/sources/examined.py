@@ -68,8 +68,8 @@ def require_bounded(unpacked: int, packed: int) -> None:
         )
 
 
-def _opened(path: str, zipped: bool) -> IO[bytes]:
-    return gzip.open(path, "rb") if zipped else Path(path).open("rb")  # type: ignore[return-value]
+def _opened(path: str, zipped: bool) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path, "rb") if zipped else Path(path).open("rb")
 
 
 def _check(part: bytes, done: int, path: str, zipped: bool) -> None:

@@ -15,6 +15,7 @@ from flows.settings import UTF_8
 from flows.sources import Unreadable, csv
 
 _AT_ONCE = 1_000_000
+_Bytes = IO[bytes] | gzip.GzipFile
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def in_utf8(path: str, suffix: str, encoding: str, folder: Path | None = None) -
         try:
             if zipped:
                 with gzip.open(path, "rb") as source, gzip.open(copy, "wb", 1) as target:
-                    _recode(source, target, encoding)  # type: ignore[arg-type]
+                    _recode(source, target, encoding)
             else:
                 with Path(path).open("rb") as source:
                     _recode(source, copy, encoding)
@@ -42,7 +43,7 @@ def in_utf8(path: str, suffix: str, encoding: str, folder: Path | None = None) -
         yield f"/dev/fd/{copy.fileno()}"
 
 
-def _recode(source: IO[bytes], target: IO[bytes], encoding: str) -> None:
+def _recode(source: _Bytes, target: _Bytes, encoding: str) -> None:
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     while True:
