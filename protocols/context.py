@@ -10,6 +10,7 @@ import polars as pl
 
 from protocols.durations import Length
 from protocols.expressions import Expression, Type, compile_expression
+from protocols.sentences import sentence
 from protocols.times import INSTANT, clock, day_and_clock, midnight, window_end, window_start
 
 _NEVER = pl.lit(datetime(1, 1, 1, tzinfo=UTC), INSTANT)
@@ -62,9 +63,9 @@ def number_words(value: pl.Expr) -> pl.Expr:
 
 def minute_words(value: pl.Expr) -> pl.Expr:
     """Minutes, in whole ones where they are whole; long ones in days."""
-    days = pl.format("{} days", number_words(value / 1440))
+    days = sentence("{} days", number_words(value / 1440))
     return (
-        pl.when(value.abs() >= 2880).then(days).otherwise(pl.format("{} min", number_words(value)))
+        pl.when(value.abs() >= 2880).then(days).otherwise(sentence("{} min", number_words(value)))
     )
 
 

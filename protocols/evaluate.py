@@ -23,6 +23,7 @@ from protocols.kinds import status as is_status
 from protocols.linked import Gatherer, Part
 from protocols.model import Protocol, ResponseRule, Rule
 from protocols.scope import DOSE, judged_columns, measure_types
+from protocols.sentences import sentence
 from protocols.times import INSTANT, local_day
 
 SUBJECT_KINDS = {"sessions": "session", "dispenses": "dispense", "outcomes": "outcome"}
@@ -315,7 +316,7 @@ def _verdict(
         .when(pl.col("_wanting"))
         .then(pl.lit(f"a row of {outcome.of} that names it is in quarantine"))
         .when(pl.col("status") == PENDING)
-        .then(pl.format("not decided before {}", context.moment(due_at)))
+        .then(sentence("not decided before {}", context.moment(due_at)))
         .otherwise(outcome.reason),
         due_at=pl.when(pl.col("status") == PENDING).then(due_at),
     )  # fmt: skip

@@ -12,6 +12,7 @@ import polars as pl
 from flows.metrics.cost import SESSION
 from flows.metrics.money import MILLION, millionths
 from protocols.costs import CodeCheck
+from protocols.sentences import sentence
 
 _DAY = ("clinic_id", "patient_id", "service_on")
 _MINUTE_MICROSECONDS = 60 * MILLION
@@ -148,7 +149,7 @@ def _units(check: CodeCheck) -> _Aspect:
     units, mg = millionths(pl.col("units")), pl.col(f"_mg_{check.units_mg_of}")
     return (
         _if_dosed(units == mg),
-        pl.format("{} units billed, {} mg given", _plain(units), _plain(mg)),
+        sentence("{} units billed, {} mg given", _plain(units), _plain(mg)),
     )
 
 
@@ -161,7 +162,7 @@ def _dose(check: CodeCheck) -> _Aspect:
     if held.at_most is not None:
         agrees &= mg <= _whole(held.at_most)
         limits += f", at most {held.at_most:g}"
-    return _if_dosed(agrees), pl.format(f"{{}} mg given; the code is for {limits}", _plain(mg))
+    return _if_dosed(agrees), sentence(f"{{}} mg given; the code is for {limits}", _plain(mg))
 
 
 def _infusion(check: CodeCheck) -> _Aspect:
@@ -169,7 +170,7 @@ def _infusion(check: CodeCheck) -> _Aspect:
     assert held is not None
     took = pl.col("_took")
     agrees = took >= int(held.at_least * _MINUTE_MICROSECONDS)
-    told = pl.format(
+    told = sentence(
         f"{{}} min from start to end; the code needs at least {held.at_least:g}",
         took // _MINUTE_MICROSECONDS,
     )
@@ -179,18 +180,18 @@ def _infusion(check: CodeCheck) -> _Aspect:
 def _routes(check: CodeCheck) -> _Aspect:
     route = pl.col("_route")
     needs = " or ".join(check.routes)
-    return route.is_in(list(check.routes)), pl.format(f"given {{}}; the code is for {needs}", route)
+    return route.is_in(list(check.routes)), sentence(f"given {{}}; the code is for {needs}", route)
 
 
 def _without(check: CodeCheck) -> _Aspect:
-    return pl.col("_others") == 0, pl.format("billed on the same day: {}", pl.col("_codes"))
+    return pl.col("_others") == 0, sentence("billed on the same day: {}", pl.col("_codes"))
 
 
 def _not_acquired(check: CodeCheck) -> _Aspect:
     found = pl.col("_acquired").list.set_intersection(list(check.not_acquired)).list.sort()
     return (
         _if_dosed(found.list.len() == 0),
-        pl.format("the drug came as {}", found.list.join(", ")),
+        sentence("the drug came as {}", found.list.join(", ")),
     )
 
 
@@ -211,4 +212,4 @@ def _whole(number: float) -> pl.Expr:
 
 def _plain(held: pl.Expr) -> pl.Expr:
     """Millionths as a number without trailing noughts."""
-    return pl.format("{}", held.cast(pl.Float64) / MILLION).str.strip_suffix(".0")
+    return (held.cast(pl.Float64) / MILLION).cast(pl.String).str.strip_suffix(".0")

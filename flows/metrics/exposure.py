@@ -14,6 +14,7 @@ import polars as pl
 
 from flows.metrics.flags import since, worst
 from protocols.risk import Exposure, Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 DRUG = ("clinic_id", "patient_id", "drug")
@@ -87,7 +88,7 @@ def high_exposure(
         subject_id="patient_id",
         row_id=row_id,
         observed=pl.col("sum_iv_mg"),
-        reason=pl.format(
+        reason=sentence(
             "{} mg of {} " + word + " in the {} days up to {}, as if into a vein",
             pl.col("sum_iv_mg").round(0).cast(pl.Int64), "drug", pl.lit(days), "day",
         ),

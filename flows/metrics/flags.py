@@ -12,6 +12,7 @@ import polars as pl
 
 from protocols.risk import Risk, Signal
 from protocols.scoring import SLACK
+from protocols.sentences import sentence
 from protocols.times import INSTANT
 
 SUBJECT = ("clinic_id", "subject_kind", "subject_id")
@@ -66,7 +67,7 @@ def counted(events: pl.LazyFrame, signal: Signal, row_feed: str) -> pl.LazyFrame
         signal,
         row_feed,
         observed=number.cast(pl.Float64),
-        reason=pl.when(number > 1).then(pl.format("{} times, at last: {}", number, last))
+        reason=pl.when(number > 1).then(sentence("{} times, at last: {}", number, last))
         .otherwise(last),
         threshold=pl.col("threshold").last(),
         peers=pl.col("peers").last(),

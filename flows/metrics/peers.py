@@ -15,6 +15,7 @@ from flows.funnels import funnel
 from flows.metrics.flags import REACHED, worst
 from protocols.risk import Signal
 from protocols.scoring import SLACK
+from protocols.sentences import sentence
 
 _PERSON = ("clinic_id", "subject_id")
 _EVENTS, _TRIALS = pl.col("events"), pl.col("trials")
@@ -41,8 +42,8 @@ def above_peers(rows: pl.LazyFrame, signal: Signal, row_feed: str, what: str) ->
     others = pl.col("peers") - 1
     events = said.filter(REACHED | last).select(
         *_PERSON, "row_id", "at", "observed", "threshold",
-        peers=pl.format("{} others with {}", others, pl.col("group")),
-        reason=pl.format(
+        peers=sentence("{} others with {}", others, pl.col("group")),
+        reason=sentence(
             "{} of {} {} with {} ({} %); {} % among {} peers, so that up to {} are to be expected",
             _EVENTS, _TRIALS, pl.lit(what), pl.col("group"), _per_cent("observed"),
             _per_cent("target"), pl.col("peers"), limit,

@@ -15,6 +15,7 @@ from flows.metrics.flags import counted, worst
 from flows.metrics.lot_balance import LOT
 from flows.metrics.stock import in_text
 from protocols.risk import Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 _DRUG = ("clinic_id", "drug")
@@ -61,7 +62,7 @@ def _overdue(
         )
     )
     late = (local_day(pl.col("cutoff"), zones) - day.dt.offset_by(step)).dt.total_days()
-    overdue = pl.format("a count has been due for {} days", late)
+    overdue = sentence("a count has been due for {} days", late)
     said = pl.when("counted").then(pl.lit("last counted on")).otherwise(
         pl.lit("never counted, in stock since")
     )  # fmt: skip
@@ -69,7 +70,7 @@ def _overdue(
         "clinic_id", "row_id", "at",
         subject_id=subject,
         observed=late.cast(pl.Float64),
-        reason=pl.format("{} {} {}: {}", pl.col("drug"), said, day, overdue),
+        reason=sentence("{} {} {}: {}", pl.col("drug"), said, day, overdue),
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def losses_undated(losses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     """Possible losses of which no discovery was charted, so that no clock runs."""
     events = losses.filter(_DISCOVERED.is_null()).select(
         "clinic_id", subject_id="lot", row_id="entry_id", at="occurred_at",
-        reason=pl.format("possible loss of {}, discovered on no charted day", _missing()),
+        reason=sentence("possible loss of {}, discovered on no charted day", _missing()),
     )  # fmt: skip
     return counted(events, signal, "inventory")
 
@@ -124,7 +125,7 @@ def _clock(
         row_id="entry_id",
         at=_DISCOVERED,
         observed=passed.cast(pl.Float64),
-        reason=pl.format(
+        reason=sentence(
             "possible loss of {}, {}{} after {} {}",
             _missing(), negation, pl.lit(done), passed, pl.lit(unit),
         ),
@@ -133,4 +134,4 @@ def _clock(
 
 
 def _missing() -> pl.Expr:
-    return pl.format("{} mg of {}", in_text(pl.col("amount_mg")), pl.col("drug"))
+    return sentence("{} mg of {}", in_text(pl.col("amount_mg")), pl.col("drug"))

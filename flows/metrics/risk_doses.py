@@ -16,6 +16,7 @@ from flows.metrics.flags import counted, since, worst
 from flows.metrics.money import decimals, millionths
 from flows.metrics.stock import in_text, named
 from protocols.risk import Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 _SESSION = ("clinic_id", "drug", "session_id")
@@ -87,7 +88,7 @@ def _less(
         .select(
             "clinic_id", "row_id", "at",
             subject_id=named(pl.col("lot")),
-            reason=pl.format(
+            reason=sentence(
                 reason, in_text(decimals(pl.col("_sum"))), pl.col("drug"), in_text(decimals(known))
             ),
         )
@@ -131,7 +132,7 @@ def unrecorded_waste(doses: pl.LazyFrame, signal: Signal, zones: Sequence[str]) 
             row_id="dose_id",
             at="started_at",
             observed=decimals(pl.col("_left")).cast(pl.Float64),
-            reason=pl.format(
+            reason=sentence(
                 "{} mg of {} opened on {} were neither given nor charted as wasted",
                 in_text(decimals(pl.col("_left"))), pl.col("drug"), pl.col("day"),
             ),

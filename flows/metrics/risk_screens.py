@@ -14,6 +14,7 @@ from flows.metrics.exposure import DRUG
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import ScaleBand, Signal
 from protocols.scoring import SLACK
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 PATIENT = ("clinic_id", "patient_id")
@@ -36,7 +37,7 @@ def urine_screens(
     said = "not to be expected" if explained else "positive, and nobody wrote whether expected"
     events = screens.filter(odd).select(
         "clinic_id", "at", subject_id="patient_id", row_id="screening_id",
-        reason=pl.format(f"the screen of {{}} was {said}", local_day(pl.col("at"), zones)),
+        reason=sentence(f"the screen of {{}} was {said}", local_day(pl.col("at"), zones)),
     )  # fmt: skip
     return counted(since(events, signal, as_of), signal, "screenings")
 
@@ -63,7 +64,7 @@ def screener(
     events = latest_score(scores, signal, as_of).select(
         "clinic_id", "at", "threshold", subject_id="patient_id", row_id="outcome_id",
         observed="score",
-        reason=pl.format(
+        reason=sentence(
             f"{_band(signal).instrument} of {{}} on {{}}",
             pl.col("score").round(1), local_day(pl.col("at"), zones),
         ),
@@ -100,7 +101,7 @@ def urinary_symptoms(
     events = symptoms.drop("threshold").join(most, on=PATIENT).select(
         "clinic_id", "at", "observed", subject_id="patient_id", row_id="outcome_id",
         oldest_at=pl.min_horizontal("at", "first_at"),
-        reason=pl.format(
+        reason=sentence(
             f"{_band(signal).instrument} of {{}} on {{}}, and {{}} mg as if into a vein",
             pl.col("score").round(1), local_day(pl.col("at"), zones),
             pl.col("observed").round(0).cast(pl.Int64),

@@ -13,6 +13,7 @@ import polars as pl
 
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 COURSE = ("clinic_id", "patient_id", "protocol", "course")
@@ -98,7 +99,7 @@ def _risen(held: pl.LazyFrame, signal: Signal, as_of: datetime, what: str) -> pl
         "clinic_id",
         **_SESSION,
         observed=rise,
-        reason=pl.format(
+        reason=sentence(
             f"{what} up to {{}}: {{}} % more than before, and no response",
             "day", rise.round(0).cast(pl.Int64),
         ),
@@ -124,7 +125,7 @@ def several_clinics(
     both = since(pl.concat([given, handed]), signal, as_of)
     clinics = both.group_by("person").agg(observed=pl.col("clinic_id").n_unique().cast(pl.Float64))
     told = clinics.filter(pl.col("observed") > 1).with_columns(
-        reason=pl.format(
+        reason=sentence(
             "given or handed out by {} clinics in {}",
             pl.col("observed").cast(pl.Int64),
             pl.lit(signal.window.words if signal.window else "all"),

@@ -15,6 +15,7 @@ from flows.metrics.opening import opening_spans
 from flows.metrics.peers import above_peers, unusual
 from flows.metrics.stock import in_text
 from protocols.risk import Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 _ACTOR, _WITNESS = pl.col("actor_id"), pl.col("witness_id")
@@ -97,7 +98,7 @@ def _outside(
 def _by_actor(entries: pl.LazyFrame, signal: Signal, how: str) -> pl.LazyFrame:
     events = entries.filter(_ACTOR.is_not_null()).select(
         "clinic_id", subject_id="actor_id", row_id="entry_id", at="occurred_at",
-        reason=pl.format(
+        reason=sentence(
             "{} mg of {} {}, {}",
             in_text(pl.col("amount_mg")), pl.col("drug"), pl.col("kind"), pl.lit(how),
         ),
@@ -109,7 +110,7 @@ def doses_without_session(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     """Doses of no session, or of one that there is not: all that `doses` holds."""
     events = doses.filter(pl.col("administered_by").is_not_null()).select(
         "clinic_id", subject_id="administered_by", row_id="dose_id", at="started_at",
-        reason=pl.format(
+        reason=sentence(
             "{} mg of {} given in no session", in_text(pl.col("amount_mg")), pl.col("drug")
         ),
     )  # fmt: skip
@@ -120,7 +121,7 @@ def waste_above_peers(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     """Doses of which more was wasted than usual at the clinic, by who gave them."""
     rows = doses.filter(pl.col("administered_by").is_not_null()).select(
         "clinic_id", subject_id="administered_by", row_id="dose_id", at="started_at",
-        group=pl.format("much waste of {}", pl.col("drug")),
+        group=sentence("much waste of {}", pl.col("drug")),
         unusual=unusual(pl.col("wasted_mg").fill_null(0).cast(pl.Float64), ("clinic_id", "drug"),
                         signal),
     )  # fmt: skip
@@ -151,7 +152,7 @@ def doses_above_peers(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
         row_id="dose_id", at="started_at",
         value=pl.col("amount_mg").cast(pl.Float64) / pl.col("weight_kg"),
     )  # fmt: skip
-    group = pl.format("a high dose of {} in {}", pl.col("drug"), pl.col("program"))
+    group = sentence("a high dose of {} in {}", pl.col("drug"), pl.col("program"))
     return _patients_above_peers(rows, ("drug", "program"), group, signal, "doses")
 
 
@@ -165,7 +166,7 @@ def take_home_above_peers(dispenses: pl.LazyFrame, signal: Signal) -> pl.LazyFra
         "clinic_id", "patient_id", "drug", subject_id="prescriber_id",
         row_id="dispense_id", at="dispensed_at", value=supplied / pl.col("days_supply"),
     )  # fmt: skip
-    group = pl.format("much {} a day", pl.col("drug"))
+    group = sentence("much {} a day", pl.col("drug"))
     return _patients_above_peers(rows, ("drug",), group, signal, "dispenses")
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import Signal
+from protocols.sentences import sentence
 from protocols.times import local_day
 
 FEED = "dispenses"
@@ -39,7 +40,7 @@ def early_refills(supplies: pl.LazyFrame, signal: Signal, as_of: datetime) -> pl
         "clinic_id",
         **_SUPPLY,
         observed=early.cast(pl.Float64),
-        reason=pl.format("fetched on {}, {} days before the one before ends", "day", early),
+        reason=sentence("fetched on {}, {} days before the one before ends", "day", early),
     )
     return worst(since(events, signal, as_of), signal, FEED)
 
@@ -64,7 +65,7 @@ def overlapping_supplies(supplies: pl.LazyFrame, signal: Signal, as_of: datetime
     ).filter(pl.col("days") > 0)
     said = {
         "observed": pl.col("days").cast(pl.Float64),
-        "reason": pl.format("{} days together with {}, from {}", "days", "where", "day"),
+        "reason": sentence("{} days together with {}, from {}", "days", "where", "day"),
     }
     before = {name: f"{column}_before" for name, column in _SUPPLY.items()}
     events = pl.concat(
@@ -98,7 +99,7 @@ def several_prescribers(supplies: pl.LazyFrame, signal: Signal, as_of: datetime)
         "clinic_id",
         **_SUPPLY,
         observed=pl.col("prescribers").cast(pl.Float64),
-        reason=pl.format(
+        reason=sentence(
             "supplies of {} prescribers in {} days up to {}",
             "prescribers", pl.lit(int(signal.parameters["within_days"])), "day",
         ),
@@ -153,7 +154,7 @@ def pdmp_not_queried(
     events = missed.select(
         "clinic_id",
         **_SUPPLY,
-        reason=pl.format("not asked in the {} days before {}", pl.lit(days), "day"),
+        reason=sentence("not asked in the {} days before {}", pl.lit(days), "day"),
     )
     return counted(since(events, signal, as_of), signal, FEED)
 
@@ -180,7 +181,7 @@ def refills_despite_missed_reviews(
         "clinic_id",
         **_SUPPLY,
         observed=pl.col("missed").cast(pl.Float64),
-        reason=pl.format(
+        reason=sentence(
             "fetched on {}; of the reviews since the one before {} missed, none held",
             "day", "missed",
         ),

@@ -11,6 +11,7 @@ from protocols.expressions import SLACK
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import CadenceRule, Missing
+from protocols.sentences import sentence
 from protocols.times import minutes
 from protocols.words import (
     expression_words,
@@ -64,10 +65,10 @@ def verdict(rule: CadenceRule, judged: Judged) -> Outcome:
         reason=pl.when(unknown)
         .then(pl.lit("start or end of the readings not charted"))
         .when(none)
-        .then(pl.format("no {}{} between {} and {}; at most {} min allowed", pl.lit(rule.of),
+        .then(sentence("no {}{} between {} and {}; at most {} min allowed", pl.lit(rule.of),
                         pl.lit(f" with {expression_words(rule.among)}" if rule.among else ""),
                         judged.moment(start), judged.moment(end), pl.lit(f"{allowed:g}")))
-        .otherwise(pl.format("no reading for {}, {} to {}; at most {} min allowed",
+        .otherwise(sentence("no reading for {}, {} to {}; at most {} min allowed",
                              minute_words(largest), *_widest(judged, spans, gaps, largest),
                              pl.lit(f"{allowed:g}"))),
         due_at=end,

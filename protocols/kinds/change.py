@@ -11,6 +11,7 @@ from protocols.expressions import SLACK
 from protocols.kinds import EXCLUDED, MET, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import ChangeRule, Missing
+from protocols.sentences import sentence
 from protocols.words import expression_words, unit_of
 from protocols.words import number_words as plain_number
 
@@ -50,7 +51,7 @@ def verdict(rule: ChangeRule, judged: Judged) -> Outcome:
         reason=pl.when(unusable)
         .then(pl.lit(f"{rule.title}: not charted now or the last time"))
         .otherwise(
-            pl.format("from {} to {}; a {} allowed", number_words(then), number_words(now),
+            sentence("from {} to {}; a {} allowed", number_words(then), number_words(now),
                       pl.lit(words))
         ),
         due_at=pl.lit(None),

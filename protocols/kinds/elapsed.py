@@ -10,6 +10,7 @@ from protocols.context import Judged, minute_words
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import ElapsedRule, Missing
+from protocols.sentences import sentence
 from protocols.times import minutes
 from protocols.words import length_words, name_words
 
@@ -50,7 +51,7 @@ def verdict(rule: ElapsedRule, judged: Judged) -> Outcome:
         .when(end.is_null())
         .then(pl.lit(f"{names[1]}: not charted"))
         .otherwise(
-            pl.format(
+            sentence(
                 "{} from {} ({}) to {} ({}); {} required",
                 minute_words(took),
                 pl.lit(names[0]),

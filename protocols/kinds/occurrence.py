@@ -10,6 +10,7 @@ from protocols.context import Judged
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import Missing, OccurrenceRule
+from protocols.sentences import sentence
 from protocols.words import expression_words, feed_words, link_words, window_words
 
 KIND = "occurrence"
@@ -55,11 +56,11 @@ def verdict(rule: OccurrenceRule, judged: Judged) -> Outcome:
         reason=pl.when(unknown)
         .then(pl.lit(f"{_anchors(rule)}: not charted"))
         .when(untested & (rows == 0))
-        .then(pl.format("no {}{} found{}; {} required", pl.lit(rule.of),
+        .then(sentence("no {}{} found{}; {} required", pl.lit(rule.of),
                         pl.lit(f" with {expression_words(rule.among)}" if rule.among else ""),
                         _where(rule, judged),
                         pl.lit(" and ".join(wanted))))
-        .otherwise(pl.format("{} of {} {}{}{}; {} {}", n, rows, pl.lit(rule.of),
+        .otherwise(sentence("{} of {} {}{}{}; {} {}", n, rows, pl.lit(rule.of),
                              pl.lit(f" with {expression_words(rule.where)}" if rule.where else ""),
                              _where(rule, judged), pl.lit(" and ".join(wanted)),
                              pl.lit("required" if least is not None else "allowed"))),
@@ -108,4 +109,4 @@ def _where(rule: OccurrenceRule, judged: Judged) -> pl.Expr:
     if rule.window is None or rule.window.start is None or rule.window.end is None:
         return pl.lit("")
     start, end = pl.col(f"{rule.id}.start"), pl.col(f"{rule.id}.end")
-    return pl.format(" between {} and {}", judged.moment(start), judged.moment(end))
+    return sentence(" between {} and {}", judged.moment(start), judged.moment(end))

@@ -10,6 +10,7 @@ from protocols.context import Judged
 from protocols.kinds import MET, NOT_EVALUABLE, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import Missing, RateRule
+from protocols.sentences import sentence
 from protocols.words import length_words
 
 KIND = "rate"
@@ -37,7 +38,7 @@ def verdict(rule: RateRule, judged: Judged) -> Outcome:
         reason=pl.when(n.is_null())
         .then(pl.lit("its start is not charted"))
         .otherwise(
-            pl.format(
+            sentence(
                 "the {}. within {}; at most {} allowed",
                 n, pl.lit(rule.within.words), pl.lit(rule.at_most),
             )

@@ -10,6 +10,7 @@ from protocols.context import Judged
 from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, PENDING, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import Missing, ResponseRule
+from protocols.sentences import sentence
 from protocols.words import (
     expression_words,
     feed_words,
@@ -48,7 +49,7 @@ def verdict(rule: ResponseRule, judged: Judged) -> Outcome:
         reason=pl.when(unknown)
         .then(pl.lit("start of the window not charted"))
         .otherwise(
-            pl.format(
+            sentence(
                 "{} of {} {} without {} within {}", unanswered, pl.col(f"{rule.id}.true"),
                 pl.lit(rule.trigger.of), pl.lit(rule.then.of), pl.lit(rule.then.within.words),
             )

@@ -11,6 +11,7 @@ from protocols.expressions import SLACK
 from protocols.kinds import MET, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import Missing, Scalar, ValueRule
+from protocols.sentences import sentence
 from protocols.words import expression_words, unit_of
 from protocols.words import number_words as plain_number
 
@@ -44,7 +45,7 @@ def verdict(rule: ValueRule, judged: Judged) -> Outcome:
         reason=pl.when(value.is_null())
         .then(pl.lit(f"{rule.title}: not charted"))
         .otherwise(
-            pl.format("{}: {}{}; {}", pl.lit(expression_words(rule.expr)), shown.cast(pl.String),
+            sentence("{}: {}{}; {}", pl.lit(expression_words(rule.expr)), shown.cast(pl.String),
                       pl.lit(unit_of(rule.expr)), pl.lit(allowed))
         ),
         due_at=pl.lit(None),

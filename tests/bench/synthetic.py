@@ -12,6 +12,7 @@ import polars as pl
 
 from checks.contract import contracts
 from protocols.facts import Facts, schema
+from protocols.sentences import sentence
 
 CLINICS, SESSIONS_PER_PATIENT = 30, 8
 ZONES = ("America/New_York", "America/Chicago", "America/Phoenix")
@@ -54,8 +55,8 @@ def synthetic(sessions: int) -> dict[str, pl.DataFrame]:
     day = (number % SESSIONS_PER_PATIENT) * 4 + patient % 200
     start = np.datetime64(FIRST.replace(tzinfo=None), "us") + day.astype("timedelta64[D]")
     start = start + rng.integers(0, 300, sessions) * np.timedelta64(MINUTE, "us")
-    ids = pl.select(pl.format("s{}", pl.lit(pl.Series(number)))).to_series()
-    patients = pl.select(pl.format("p{}", pl.lit(pl.Series(patient)))).to_series()
+    ids = pl.select(sentence("s{}", pl.lit(pl.Series(number)))).to_series()
+    patients = pl.select(sentence("p{}", pl.lit(pl.Series(patient)))).to_series()
     minutes = np.timedelta64(MINUTE, "us")
     head = {"clinic_id": clinic, "session_id": ids, "patient_id": patients}
     weight = rng.integers(50, 110, sessions).astype(float)
@@ -92,7 +93,7 @@ def _vitals(head: dict[str, pl.Series], start: Any, rng: np.random.Generator) ->
     index = np.repeat(np.arange(len(start)), each)
     return pl.DataFrame({
         "clinic_id": head["clinic_id"][index], "session_id": head["session_id"][index],
-        "vital_id": pl.select(pl.format("v{}", pl.int_range(total))).to_series(),
+        "vital_id": pl.select(sentence("v{}", pl.int_range(total))).to_series(),
         "measured_at": np.repeat(start, each) + at * np.timedelta64(MINUTE, "us"),
         "systolic_mmhg": rng.normal(130, 18, total).round(), "diastolic_mmhg": [80.0] * total,
         "heart_rate_bpm": rng.normal(80, 14, total).round(),

@@ -57,6 +57,11 @@ def test_all_peers_are_compared_as_the_oracle_says() -> None:
     assert {s.id for s in risk().signals if not s.exact and s.about != "patient"} <= raised
 
 
+def test_a_network_on_which_polars_panicked_once() -> None:
+    """Rows of a join whose first chunk was empty, put into words by `pl.format`."""
+    compare(network(Random("s 79")))
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_small_networks_are_what_the_oracles_say(random: Random) -> None:
