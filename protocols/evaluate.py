@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import polars as pl
 
@@ -90,18 +89,15 @@ def judge(
     words: list[pl.DataFrame] = []
     governed: list[pl.DataFrame] = []
     count = 0
-    ordered = sorted(protocols, key=lambda p: (p.protocol, p.effective.from_))
-    for _, group in groupby(ordered, key=lambda p: p.protocol):
-        versions = list(group)
-        rows = judged_rows(versions, facts)
+    for versions, rows in judged_rows(protocols, facts):
         if versions[0].judges == "sessions" and any(v.programs is not None for v in versions):
             governed.append(_governance(rows))
         everything = rows.filter(pl.col("_version").is_not_null())
-        rows = _with_wanted(rows, SUBJECT_KINDS[versions[0].judges], only)
-        if only is not None and not rows["_wanted"].any():
+        mine = _with_wanted(rows, SUBJECT_KINDS[versions[0].judges], only)
+        if only is not None and not mine["_wanted"].any():
             continue
         for at, protocol in enumerate(versions):
-            judged = _featured(rows, everything, at, protocol, facts)
+            judged = _featured(mine, everything, at, protocol, facts)
             judged = judged.with_columns(
                 subject_no=(pl.int_range(pl.len()) + count).cast(pl.UInt32)
             )
