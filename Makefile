@@ -24,7 +24,7 @@ demo: env
 	$(BIN)/keel demo --dir demo
 
 test: env
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-long: env
 	$(BIN)/python -m pytest -m long
@@ -52,7 +52,7 @@ lint: env
 	$(BIN)/lint-imports
 
 smoke: env
-	$(BIN)/python -m pytest -m prefect tests/e2e tests/privacy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m prefect tests/e2e tests/privacy
 
 wheel: env
 	sh .ci/wheel
