@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import flows.frames
 import flows.judging
 import flows.partitions
 import flows.publish
+import flows.shares
 from flows.errors import DiskError, KeelError
 from flows.pseudonyms import KEY_FILE
 from tests.load.network import AS_OF
@@ -173,7 +173,7 @@ def test_buckets_change_nothing(nights: Nights, monkeypatch: pytest.MonkeyPatch)
         "flows.judging.judge", lambda *given: seen.append((0, 0)) or judge(*given)
     )  # fmt: skip
     for size in (1, 5):
-        monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+        monkeypatch.setattr(flows.shares, "BUCKET_SUBJECTS", size)
         monkeypatch.setattr(flows.partitions, "CHUNK_SUBJECTS", size)
         nights.publish(full=True)
         assert nights.marts() == marts
@@ -219,7 +219,7 @@ def test_rows_linked_by_clinic_are_those_of_every_bucket(
     )
     assert found == [("alone", 6, 0), ("others", 6, 0), ("scored", 0, 6)]
     for size in (1, 4):
-        monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+        monkeypatch.setattr(flows.shares, "BUCKET_SUBJECTS", size)
         _, counts = nights.publish(full=True)
         assert counts.judged > size
         assert nights.marts() == marts
@@ -227,7 +227,7 @@ def test_rows_linked_by_clinic_are_those_of_every_bucket(
 
 def test_progress_tells_of_buckets(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd(nights, 6)
-    monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", 3)
+    monkeypatch.setattr(flows.shares, "BUCKET_SUBJECTS", 3)
     told: list[tuple[int, int]] = []
     nights.publish(progress=lambda step, of: told.append((step, of)))
     assert told == [(0, 3), (1, 3), (2, 3)]
@@ -405,7 +405,7 @@ def test_the_order_of_deliveries_changes_no_mart(
     nights_after: set[int],
     size: int,
 ) -> None:
-    monkeypatch.setattr(flows.frames, "BUCKET_SUBJECTS", size)
+    monkeypatch.setattr(flows.shares, "BUCKET_SUBJECTS", size)
     one_by_one = with_known_key(Nights(tmp_path_factory.mktemp("one-by-one")))
     for number in order:
         deliver(one_by_one, number)

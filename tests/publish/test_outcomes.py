@@ -112,6 +112,6 @@ def test_a_later_night_is_as_one_that_judged_everything(treated: Nights) -> None
 
 def test_buckets_give_the_same_tables(treated: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: rows for name, rows in treated.marts().items() if name in TABLES}
-    monkeypatch.setattr("flows.frames.BUCKET_SUBJECTS", 1)
+    monkeypatch.setattr("flows.shares.BUCKET_SUBJECTS", 1)
     treated.publish()
     assert {name: rows for name, rows in treated.marts().items() if name in TABLES} == before
