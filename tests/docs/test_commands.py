@@ -2,7 +2,7 @@
 
 | shown | held to |
 | --- | --- |
-| `keel ...` | the command line itself, in the text too: its options and arguments are parsed; those of the blocks are run on a small network (`test_commands_run.py`), `keel schedule` on a real server |
+| `keel ...` | the command line itself, in the text too: its options and arguments are parsed; those of the blocks are run on a small network (`test_commands_run.py`), but for `keel schedule`, which serves until it is stopped |
 | `make ...` | the targets of the Makefile |
 | `prefect ...` | the end-to-end test, which runs them on a real server (`tests/e2e/test_every_night.py`) |
 | the tutorial, line by line | run, on a small network |

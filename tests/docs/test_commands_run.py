@@ -1,7 +1,7 @@
 """Every `keel` command that README and docs show is run, on a network that has what they name.
 
-Those of the tutorial, of the how-tos on protocols and on foreign exports, and `keel schedule` have
-tests of their own (see `test_commands.py`).
+Those of the tutorial and of the how-tos on protocols and on foreign exports have tests of their own
+(see `test_commands.py`); `keel schedule` serves until it is stopped, and is only parsed.
 """
 
 from __future__ import annotations
