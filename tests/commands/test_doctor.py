@@ -146,9 +146,8 @@ def test_a_settings_file_that_is_not_there() -> None:
 
 def test_a_protocol_that_cannot_be_read(place: Place) -> None:
     (place.folder / "house" / "house.yaml").write_text(HOUSE.replace("weight_kg,", "wait_kg,"))
-    found = place.findings()
-    assert [level for _, level, _ in found] == ["wrong"]
-    assert "did you mean weight_kg?" in found[0][2]
+    (found,) = (one for one in place.examined() if one.level == "wrong")
+    assert found.mend == "did you mean weight_kg?"
     assert exit_code(place.examined()) == 2
 
 
