@@ -74,6 +74,7 @@ def test_dea_log_has_names_and_a_blank_address(month: Nights, tmp_path: Path) ->
         ("administered", "Quixote", "Zelda", "esketamine", "28.0", "e3-d"),
     ]  # fmt: skip
     assert "address column" in words(tmp_path / "dea")
+    assert "address column" in manifest(tmp_path / "dea")["notes"][0]
 
 
 def test_dea_waste_counts_variances_and_losses(month: Nights, tmp_path: Path) -> None:
