@@ -35,6 +35,9 @@ CREATE TABLE marts.findings (finding_id VARCHAR, clinic_id VARCHAR, subject_kind
     started_at TIMESTAMPTZ, first_found_run VARCHAR);
 CREATE TABLE ops.verdict_changes (run_id VARCHAR, status_before VARCHAR, status_after VARCHAR,
     cause VARCHAR);
+CREATE TABLE marts.worklist (clinic_id VARCHAR, subject_kind VARCHAR, subject_id VARCHAR,
+    protocol VARCHAR, rule_id VARCHAR, title VARCHAR, severity VARCHAR, action VARCHAR,
+    due_at TIMESTAMPTZ);
 CREATE TABLE ops.batches (clinic_id VARCHAR, feed VARCHAR, state VARCHAR,
     delivered_at TIMESTAMPTZ);
 {_RULES}

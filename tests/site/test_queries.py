@@ -14,7 +14,7 @@ from flows.reports.changes import last_night
 from flows.reports.deliveries import late_feeds
 from flows.reports.figures import critical_by_age
 from flows.reports.funnel_plots import funnel_plot
-from flows.reports.pages.front import places
+from flows.reports.pages.front import places, worklist
 from flows.reports.periods import SESSION_COUNTS, periods
 from flows.reports.rates import completeness, counted_rules, prepare
 from flows.reports.standing import clinic_rows, recent
@@ -27,6 +27,15 @@ from tests.site.small import add, finding, tables
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
     with tables() as made:
         yield made
+
+
+class Looked:
+    """What stands for a site: its tables, and the run that they are of."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self.db = db
+        ((as_of,),) = db.execute("SELECT as_of FROM ops.runs WHERE seq = 2").fetchall()
+        self.run = {"as_of": as_of}
 
 
 def month(db: duckdb.DuckDBPyConnection, rule: str, of: str, met: int, not_met: int) -> None:
@@ -131,16 +140,18 @@ def test_a_feed_is_late_by_its_last_loaded_delivery(db: duckdb.DuckDBPyConnectio
         add(db, "ops.batches", clinic_id=clinic, feed="sessions", state=state,
             delivered_at=f"{day} 06:00:00+00")  # fmt: skip
 
-    class Looked:
-        def __init__(self) -> None:
-            self.db = db
-            (self.run,) = [{"as_of": row[0]} for row in db.execute(
-                "SELECT as_of FROM ops.runs WHERE seq = 2").fetchall()]  # fmt: skip
-
-    found: Any = Looked()
+    found: Any = Looked(db)
     assert [(row["clinic_id"], row["days"]) for row in late_feeds(found)] == [
         ("blocked", 15), ("late", 15),
     ]  # fmt: skip
+
+
+def test_the_worklist_is_soonest_first(db: duckdb.DuckDBPyConnection) -> None:
+    for name, day in (("later", "05"), ("soon", "04"), ("last", "06")):
+        add(db, "marts.worklist", clinic_id="c1", subject_id=name,
+            due_at=f"2026-11-{day} 18:00:00+00")  # fmt: skip
+    site: Any = Looked(db)
+    assert [row["subject_id"] for row in worklist(site, 2)] == ["soon", "later"]
 
 
 def test_completeness_counts_what_could_not_be_decided() -> None:
