@@ -99,3 +99,18 @@ def test_tables_that_a_report_lacks_are_told(
     assert "needs (published by Keel 0.0.9)" in told
     assert "keel nightly" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_log_was_changed_is_found(older: Path) -> None:
+    """Also by whoever made the manifest fit."""
+    _mend(older, lambda about: about["audit_head"].update(entry_no=7))
+    done = keel("audit", "verify", "--publish", older)
+    assert done.exit_code == 1
+    assert f"{MANIFEST}: its audit head is not that of {RESULTS}" in done.stdout
+    _altered(
+        older,
+        "INSERT INTO ops.audit_log SELECT 1, now(), 'me', 'whois', NULL, 'done', '0', '0'",
+    )
+    done = keel("audit", "verify", "--publish", older)
+    assert done.exit_code == 1
+    assert f"{RESULTS}: entry 1 of its audit log is not as it was written" in done.stdout
