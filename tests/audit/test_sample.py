@@ -107,9 +107,10 @@ def test_a_seed_draws_the_same_whatever_the_order(
     assert sum(population for _, population, _ in strata) == len(judged)
 
 
-def test_another_seed_draws_others(empty: Warehouse) -> None:
+def test_another_seed_draws_others_and_a_number_the_first_of_them(empty: Warehouse) -> None:
     judged = [(f"s{at}", date(2026, 1, 2)) for at in range(80)]
     assert draw(empty, judged, 1, None)[0] != draw(empty, judged, 2, None)[0]
+    assert set(draw(empty, judged, 1, 10)[0]) == expected(judged, 1, 10)
 
 
 def test_a_sample_is_a_folder_to_print(month: Nights, tmp_path: Path) -> None:
