@@ -155,3 +155,10 @@ def test_text_that_could_begin_a_formula_is_made_inert(at: int, tmp_path: Path) 
     assert heading == [f"'{FORMULAS[at]}"]
     assert cells == [[f"'{FORMULAS[at]}"], ["-5"], [""], ["a=b"]]
     assert inert(inert(FORMULAS[at])) == inert(FORMULAS[at])
+
+
+@pytest.mark.parametrize("cell", ["\tx", "\rx", "\nx"])
+def test_text_that_begins_with_a_break_is_made_inert(cell: str) -> None:
+    """A spreadsheet may take what follows for a cell of its own."""
+    assert inert(cell) == f"'{cell}"
+    assert inert(cell[1:]) == "x"
