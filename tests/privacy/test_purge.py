@@ -15,7 +15,7 @@ from flows import purge as purging
 from flows.audit import verify
 from flows.commands.purge import run_purge
 from flows.errors import UsageError
-from flows.manifest import heads_kept
+from flows.manifest import head_kept, published_runs
 from flows.pseudonyms import KEY_FILE
 from flows.settings import Settings
 from tests.publish.nights import Nights, plain_nights
@@ -157,7 +157,8 @@ def test_they_are_nowhere_and_the_others_as_if_they_had_never_been(
     assert len(list(old.settings.publish.glob("0*"))) == 1
     with old.opened() as warehouse:
         assert warehouse.notes == []
-        assert verify(warehouse.db, heads_kept(old.settings.publish)) is None
+        kept = {run.name: head_kept(run) for run in published_runs(old.settings.publish)}
+        assert verify(warehouse.db, kept) is None
         ((act, subject),) = warehouse.db.execute(
             "SELECT act, subject FROM ops.audit_log"
         ).fetchall()
