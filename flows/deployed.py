@@ -33,10 +33,11 @@ STATE_NAMES = {
     Exit.BUSY: "WarehouseBusy", Exit.DISK: "DiskFull", Exit.BLOCKED: "SomeBlocked",
 }  # fmt: skip
 """Names of the final states by exit code: all but the first and the last are failures."""
+TIMED_OUT = "TimedOut"
 
 
 class TryAgain(Exception):
-    """A night that failed and has attempts left; says what stands on stderr."""
+    """A run that failed and has attempts left; says what stands on stderr."""
 
 
 @flow(
@@ -65,13 +66,23 @@ def nightly(config: str | None = None) -> State[Any]:
     return _ended(words, Exit(code))
 
 
-@flow(name="keel-backfill", persist_result=False)
+@flow(
+    name="keel-backfill",
+    retries=RETRIES,
+    retry_delay_seconds=RETRY_AFTER.seconds,
+    timeout_seconds=TIME_LIMIT.seconds,
+    persist_result=False,
+)
 def backfill(
     first: date, last: date, clinic: str | None = None, config: str | None = None
 ) -> State[Any]:
-    """The rows of those local days judged anew, and a run published."""
+    """The rows of those local days judged anew, and a run published; tried again after a night that
+    holds the warehouse."""
     among = ["--clinic", clinic] if clinic else []
-    return _command("backfill", "--from", str(first), "--to", str(last), *among, config=config)
+    ended = _command("backfill", "--from", str(first), "--to", str(last), *among, config=config)
+    if ended.name == STATE_NAMES[Exit.BUSY] and attempts_left(RETRIES):
+        raise TryAgain(ended.message)
+    return ended
 
 
 @flow(name="keel-report", persist_result=False)
@@ -94,6 +105,15 @@ def _tell_killed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     """The worker runs this for a night that was killed; without a worker, `keel alive` tells."""
     told = _settings(flow_run.parameters.get("config")).alerts
     send([of_failure("the run was killed; nothing is half-done.", Exit.FAILURE)], told, say)
+
+
+@nightly.on_failure
+def _tell_ended(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Prefect ends a night that takes too long past `nightly`, which tells of any other failure."""
+    if state.name == TIMED_OUT:
+        told = _settings(flow_run.parameters.get("config")).alerts
+        hours = TIME_LIMIT / timedelta(hours=1)
+        send([of_failure(f"it took longer than {hours:g} h.", Exit.FAILURE)], told, say)
 
 
 def _already_done(settings: Settings) -> State[Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 from flows.errors import DiskError, KeelError, WarehouseBusy
 
 LOCK = "keel.lock"
+_RIGHTS = "give its rights to the user that runs Keel"
+_MENDS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free the disk")
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -42,17 +45,29 @@ def locked(folder: Path) -> Iterator[Lock]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WarehouseBusy(
-                f"{folder}: another run holds the warehouse; wait for it to end, run again."
+                f"{folder}: another run holds the warehouse{holder(folder)}; wait for it to end, "
+                "run again."
             ) from None
         yield Lock(folder)
     finally:
         os.close(handle)
 
 
+def holder(folder: Path) -> str:
+    """The process that holds a folder, in brackets, where the system tells: Linux does."""
+    try:
+        inode = (folder / LOCK).stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(rf"FLOCK +ADVISORY +WRITE +([1-9]\d*) \S+:{inode} ", held)
+    return f" (process {found[1]})" if found else ""
+
+
 def not_writable(folder: Path, error: OSError) -> KeelError:
     """What the system refuses, as one sentence."""
     if error.errno in _DISK:
         return DiskError(
-            f"{folder}: {error.strerror}; free the disk or mend its rights, run again."
+            f"{folder}: {error.strerror}; {_MENDS.get(error.errno or 0, _RIGHTS)}, run again."
         )
     return KeelError(f"{folder}: {error.strerror}; name another folder with --warehouse.")

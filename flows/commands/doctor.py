@@ -28,19 +28,20 @@ def doctor(
     with explained(debug):
         from datetime import UTC, datetime
 
-        from flows.doctor import Installation, as_data, examine, exit_code
+        from flows.doctor import Installation, as_data, exit_code, looking
         from protocols.description import wrapped
 
         overrides = {"landing": landing, "warehouse": warehouse, "publish": publish}
-        told = examine(Installation(config, overrides, datetime.now(UTC)))
-        if as_json:
-            typer.echo(json.dumps(as_data(told), indent=2))
-        else:
-            width = shutil.get_terminal_size().columns
-            for one in told:
+        width, told = shutil.get_terminal_size().columns, []
+        for one in looking(Installation(config, overrides, datetime.now(UTC))):
+            told.append(one)
+            if not as_json:
                 mend = f"; {one.mend}" if one.mend else ""
                 line = f"{_WORDS[one.level]:<7}{one.check}: {one.says}{mend}"
                 typer.echo(wrapped(line, width, "       "))
+        if as_json:
+            typer.echo(json.dumps(as_data(told), indent=2))
+        else:
             typer.echo(_last(sum(one.level == "warning" for one in told), exit_code(told)))
     raise typer.Exit(exit_code(told))
 

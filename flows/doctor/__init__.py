@@ -6,26 +6,26 @@ anything, none tells a value of a patient.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from checks.errors import CheckError
-from flows.doctor.configuration import alerts, settings
+from flows.doctor.configuration import alerts, settings, sources
 from flows.doctor.contents import blocked_files, clinic_time_zones, newest_run, programmes
 from flows.doctor.findings import Check, Finding, Installation, Level
 from flows.doctor.folders import disk_room, landing, lock, publish_folder, warehouse_folder
 from flows.doctor.rules import data_contracts, legal_dates, protocols, worked_examples
 from flows.doctor.server import prefect_server
 from flows.doctor.versions import packages, python, zone_data
-from flows.errors import KeelError, UsageError
+from flows.errors import KeelError, UsageError, WarehouseBusy
 from protocols.errors import ProtocolError
 
-__all__ = ["CHECKS", "Installation", "Told", "as_data", "examine", "exit_code"]
+__all__ = ["CHECKS", "Installation", "Told", "as_data", "examine", "exit_code", "looking"]
 
 CHECKS: tuple[Check, ...] = (
     python, packages, zone_data, settings, alerts, data_contracts, protocols, worked_examples,
-    legal_dates, landing, warehouse_folder, publish_folder, disk_room, lock, newest_run,
+    legal_dates, landing, sources, warehouse_folder, publish_folder, disk_room, lock, newest_run,
     blocked_files, clinic_time_zones, programmes, prefect_server,
 )  # fmt: skip
 
@@ -40,15 +40,21 @@ class Told:
     mend: str
 
 
-def examine(installation: Installation) -> list[Told]:
-    """Every finding of every check; what several checks stumble over is told once."""
-    told: dict[tuple[str, str], Told] = {}
+def looking(installation: Installation) -> Iterator[Told]:
+    """Every finding of every check as it is found; what several stumble over is told once."""
+    told: set[tuple[str, str]] = set()
     for check in CHECKS:
         name = check.__name__.replace("_", " ")
         for one in _findings(check, installation):
             key = (name if one.level == "ok" else "", one.says)
-            told.setdefault(key, Told(name, one.level, one.says, one.mend))
-    return list(told.values())
+            if key not in told:
+                told.add(key)
+                yield Told(name, one.level, one.says, one.mend)
+
+
+def examine(installation: Installation) -> list[Told]:
+    """Every finding of every check."""
+    return list(looking(installation))
 
 
 def exit_code(told: Iterable[Told]) -> int:
@@ -73,12 +79,23 @@ def _findings(check: Check, installation: Installation) -> list[Finding]:
     except (UsageError, CheckError, ProtocolError) as error:
         if check is not settings and isinstance(error, UsageError) and not _readable(installation):
             return [Finding("warning", "not looked at: the settings cannot be read")]
-        return [Finding("wrong", str(error), "mend what the line names")]
+        return [Finding("wrong", *_said(error))]
+    except WarehouseBusy:
+        return [Finding("ok", "not looked at while another run holds the warehouse")]
     except KeelError as error:
-        return [Finding("broken", str(error), "mend what the line names")]
+        return [Finding("broken", *_said(error))]
     except OSError as error:
         where = error.filename or "a file"
-        return [Finding("broken", f"{where}: {error.strerror}", "mend its rights or the disk")]
+        mend = "look at the disk"
+        if isinstance(error, PermissionError):
+            mend = "run Keel as the user that owns it, or give this user the right"
+        return [Finding("broken", f"{where}: {error.strerror}", mend)]
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """A sentence in two: what was found, and what to do, which follows the last semicolon."""
+    found, _, mend = str(error).rstrip(".").rpartition("; ")
+    return (found, mend) if found else (mend, "mend what the line names")
 
 
 def _readable(installation: Installation) -> bool:

@@ -1,4 +1,4 @@
-"""keel.toml, KEEL_* and options, and whom they name to be told."""
+"""keel.toml, KEEL_* and options, whom they name to be told, and the exports they name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from flows.alerts import channels
 from flows.doctor.findings import Finding, Installation
+from flows.sources.foreign import checked_selects
+from flows.sources.foreign_files import found_files
 
 
 def settings(installation: Installation) -> Iterator[Finding]:
@@ -27,6 +29,22 @@ def settings(installation: Installation) -> Iterator[Finding]:
                 "warning", f"[programs] maps {own} to {mapped}, which no protocol has",
                 f"use one of {', '.join(sorted(known))}",
             )  # fmt: skip
+
+
+def sources(installation: Installation) -> Iterator[Finding]:
+    """Foreign exports: their settings are whole and their files are there. No SQL is run."""
+    held = installation.settings.source
+    for source in held:
+        checked_selects(source, Path())
+        for name, found in found_files(source, Path()).items():
+            if not found:
+                yield Finding(
+                    "warning",
+                    f"{source.clinic}: {source.files[name]} finds no file for {name} of "
+                    f"{source.system}",
+                    "ask where the export is, or mend [source.files]",
+                )
+    yield Finding("ok", f"{len(held)} foreign exports")
 
 
 def alerts(installation: Installation) -> Iterator[Finding]:

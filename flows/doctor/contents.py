@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flows.doctor.findings import Finding, Installation
-from flows.doctor.folders import is_held
+from flows.faults import counted
 from flows.warehouse import DATABASE, read_warehouse
 
 OLDEST_RUN = timedelta(hours=48)
@@ -26,8 +26,9 @@ def newest_run(installation: Installation) -> Iterator[Finding]:
     run_id, state, started_at, as_of = rows[0]
     started, judged = started_at.astimezone(UTC), as_of.astimezone(UTC)
     if state in ("failed", "interrupted", "started"):
-        yield Finding("warning", f"the newest run, {run_id}, is {state}",
-                      "run `keel nightly` again")  # fmt: skip
+        how = "failed" if state == "failed" else "was cut off, by a kill or the power"
+        yield Finding("warning", f"the newest run, {run_id}, {how}",
+                      "run `keel nightly`: it begins where that one ended")  # fmt: skip
     if started > installation.now:
         yield Finding("broken", f"the newest run, {run_id}, began at {started:%Y-%m-%d %H:%M}Z, "
                       f"this computer's clock says {installation.now:%Y-%m-%d %H:%M}Z",
@@ -38,7 +39,7 @@ def newest_run(installation: Installation) -> Iterator[Finding]:
     if judged > installation.now:
         yield Finding("warning", f"the newest run judged as of {judged:%Y-%m-%d %H:%M}Z, which "
                       "is still to come", "run `keel nightly` without --as-of")  # fmt: skip
-    yield Finding("ok", f"{len(rows)} runs, the newest {run_id}")
+    yield Finding("ok", f"{counted(len(rows), 'run')}, the newest {run_id}")
 
 
 def blocked_files(installation: Installation) -> Iterator[Finding]:
@@ -65,7 +66,7 @@ def clinic_time_zones(installation: Installation) -> Iterator[Finding]:
             yield Finding("broken", f"{clinic}: {zone} is no time zone", mend)
         elif zone != "UTC" and re.fullmatch(r"[A-Z]{3}|Etc/.*|GMT.*|[A-Z]{3}\d[A-Z]{3}", zone):
             yield Finding("warning", f"{clinic}: {zone} is no place's time zone", mend)
-    yield Finding("ok", f"{len(rows)} clinics")
+    yield Finding("ok", counted(len(rows), "clinic"))
 
 
 def programmes(installation: Installation) -> Iterator[Finding]:
@@ -81,13 +82,13 @@ def programmes(installation: Installation) -> Iterator[Finding]:
         if mapped.get(program, program) not in known:
             yield Finding("warning", f"{count} completed sessions of {program}, which no protocol "
                           "governs", "map it under [programs], or write a protocol")  # fmt: skip
-    yield Finding("ok", f"{len(rows)} programmes")
+    yield Finding("ok", counted(len(rows), "programme"))
 
 
 def _asked(installation: Installation, query: str) -> list[tuple[Any, ...]]:
-    """A query's rows; none without a warehouse, or while another run holds it (`lock` says so)."""
+    """A query's rows; none without a warehouse. Raises WarehouseBusy (`lock` tells of it)."""
     folder = installation.settings.warehouse
-    if not (folder / DATABASE).exists() or is_held(folder):
+    if not (folder / DATABASE).exists():
         return []
     with read_warehouse(folder) as opened:
         return opened.db.execute(query).fetchall()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.alive import CURRENT
 from flows.doctor.findings import Finding, Installation
-from flows.lock import LOCK
+from flows.lock import LOCK, holder
 from flows.pseudonyms import KEY_FILE
 from flows.warehouse import DATABASE
 
@@ -20,7 +20,9 @@ LEAST_FREE_BYTES = 1_000_000_000
 def landing(installation: Installation) -> Iterator[Finding]:
     """The folder of exports can be read."""
     folder = installation.settings.landing
-    if not folder.is_dir():
+    if not folder.is_dir() and installation.settings.source:
+        yield Finding("ok", "no folder, foreign exports only")
+    elif not folder.is_dir():
         yield Finding("warning", f"{folder}: there is no such folder yet",
                       "make it, or name another with `landing`")  # fmt: skip
     elif not os.access(folder, os.R_OK | os.X_OK):
@@ -88,8 +90,8 @@ def lock(installation: Installation) -> Iterator[Finding]:
     folder = installation.settings.warehouse
     if is_held(folder):
         yield Finding(
-            "warning", f"{folder}: another run holds the warehouse",
-            "wait for it to end; a killed run holds nothing",
+            "warning", f"{folder}: another run holds the warehouse{holder(folder)}",
+            "wait for it to end, or end it if it hangs: a run that is gone holds nothing",
         )  # fmt: skip
     else:
         yield Finding("ok", "nobody holds the warehouse")

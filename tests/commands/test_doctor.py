@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from prefect.settings import Settings
 
 from flows import doctor
 from flows.doctor import Installation, Told, examine, exit_code, folders, versions
@@ -40,6 +41,9 @@ examples:
     row: {status: completed, program: iv_ketamine, weight_kg: 80, started_at: 2025-03-03T15:00:00Z}
     expect: {weight: met}
 """
+
+
+ITS_DEFAULTS = Settings().model_dump_json()
 
 
 @dataclass
@@ -204,7 +208,7 @@ def test_no_night_for_two_days(place: Place) -> None:
 def test_a_night_that_failed(place: Place) -> None:
     with place.warehouse() as db:
         db.execute("UPDATE ops.runs SET state = 'failed'")
-    found = [("newest run", "warning", "the newest run, 000001-20260506T060000Z, is failed")]
+    found = [("newest run", "warning", "the newest run, 000001-20260506T060000Z, failed")]
     assert place.findings() == found
 
 
@@ -243,7 +247,10 @@ def test_blocked_files(place: Place) -> None:
 def test_a_run_that_holds_the_warehouse(place: Place) -> None:
     with (place.folder / "warehouse" / LOCK).open("rb") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        assert [(check, level) for check, level, _ in place.findings()] == [("lock", "warning")]
+        ((check, level, says),) = place.findings()
+        assert (check, level) == ("lock", "warning") and says.endswith(f"(process {os.getpid()})")
+        (run,) = (one for one in place.examined() if one.check == "newest run")
+        assert "not looked at" in run.says, "that there is no run is not known"
     assert place.findings() == []
 
 
@@ -272,6 +279,21 @@ def test_folders_that_are_none(place: Place) -> None:
     ]  # fmt: skip
 
 
+def test_a_source_whose_export_is_not_there_or_whose_settings_are_wrong(place: Place) -> None:
+    written = 'protocols = ["house"]\nbuiltin_protocols = false\n[[source]]\nsystem = "hr"\n'
+    written += (
+        'clinic = "north"\nfiles = {people = "people*.csv"}\nselect = {staff = "staff.sql"}\n'
+    )
+    place.write(written)
+    ((check, level, says),) = place.findings()
+    assert (check, level) == ("sources", "wrong") and "staff.sql cannot be read" in says
+    (place.folder / "staff.sql").write_text("SELECT who AS staff_id, _file, _row FROM people")
+    ((check, level, says),) = place.findings()
+    assert (check, level) == ("sources", "warning") and "people*.csv finds no file" in says
+    (place.folder / "people_1.csv").write_text("who\nann\n")
+    assert place.findings() == []
+
+
 def test_current_leads_nowhere_and_the_key_is_gone(place: Place) -> None:
     (place.folder / "published").mkdir()
     (place.folder / "published" / "current").symlink_to("000001-gone")
@@ -288,9 +310,9 @@ def test_a_disk_that_is_nearly_full(place: Place, monkeypatch: pytest.MonkeyPatc
 
 def test_a_damaged_database_is_told_once(place: Place) -> None:
     (place.folder / "warehouse" / DATABASE).write_bytes(b"no database" * 1000)
-    found = place.findings()
-    assert [level for _, level, _ in found] == ["broken"]
-    assert "`keel nightly` mends it" in found[0][2]
+    (found,) = (one for one in place.examined() if one.level != "ok" and "legal" not in one.check)
+    assert found.level == "broken" and found.says.endswith("the database cannot be read")
+    assert found.mend == "`keel nightly` mends it or says why not"
 
 
 def test_packages_that_do_not_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,15 +338,16 @@ def test_alerts_that_reach_nobody(place: Place, monkeypatch: pytest.MonkeyPatch)
 
 
 @contextmanager
-def answering(status: int, body: str, date: datetime) -> Iterator[str]:
-    """A server that says what Prefect's says of its version."""
+def answering(status: int, body: str, date: datetime, settings: str = "") -> Iterator[str]:
+    """A server that says what Prefect's says of its version and settings."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response_only(status if self.path == "/api/admin/version" else 404)
+            told = {"/api/admin/version": body, "/api/admin/settings": settings}.get(self.path, "")
+            self.send_response_only(status if told else 404)
             self.send_header("Date", format_datetime(date, usegmt=True))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(told.encode())
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -361,6 +384,23 @@ def test_the_server_of_prefect(
     assert [(check, level) for check, level, _ in found] == [
         ("prefect server", level) for level in levels
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        (ITS_DEFAULTS, ["warning"]),
+        (ITS_DEFAULTS.replace("lease_storage.memory", "lease_storage.filesystem"), []),
+        ('"none"', []), ("{}", []), ("<html>", []),
+    ],
+)  # fmt: skip
+def test_a_server_of_prefect_that_forgets_who_holds_a_slot(
+    place: Place, monkeypatch: pytest.MonkeyPatch, settings: str, level: list[str]
+) -> None:
+    version = f'"{metadata.version("prefect")}"'
+    with answering(200, version, datetime.now(UTC), settings) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        assert [found for _, found, _ in place.findings()] == level
 
 
 def test_a_server_of_prefect_that_is_not_there(

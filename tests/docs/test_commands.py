@@ -2,11 +2,11 @@
 
 | shown | held to |
 | --- | --- |
-| `keel ...` | the command line itself: its options and arguments are parsed, the command is not begun, since it would need the reader's own files |
+| `keel ...` | the command line itself, in the text too: its options and arguments are parsed; those of the blocks are run on a small network (`test_commands_run.py`), but for `keel schedule`, which serves until it is stopped |
 | `make ...` | the targets of the Makefile |
 | `prefect ...` | the end-to-end test, which runs them on a real server (`tests/e2e/test_every_night.py`) |
 | the tutorial, line by line | run, on a small network |
-| the how-to on protocols | run by `tests/protocols/test_how_to.py` |
+| the how-tos on protocols and on foreign exports | run by `tests/protocols/test_how_to.py`, `tests/sources/test_how_to.py` |
 | `pip install`, `python3.11 -m venv` | `.ci/wheel`, which installs into an empty environment |
 """  # noqa: E501
 
@@ -16,6 +16,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.core import TyperGroup
@@ -24,7 +25,10 @@ from flows.commands.reference import commands, page, whole
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-INSTALLS = ("python3.11 -m venv ", "/opt/keel/bin/pip install ", "export PREFECT_API_URL=")
+INSTALLS = ("python3.11 -m venv ", "/opt/keel/bin/pip install ", "export ")
+
+
+_A_DAY = "2026-03-01"
 
 
 def shown(path: Path) -> Iterator[str]:
@@ -55,6 +59,26 @@ def test_a_command_that_is_shown_can_be_given(path: Path, line: str) -> None:
         assert path.name == "runbook.md", "the end-to-end test runs those of the runbook"
     else:
         assert line.startswith(INSTALLS) or path.name == "tutorial.md", line
+
+
+def named(path: Path) -> list[str]:
+    """`keel ...` in a page's text."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.findall(r"`keel ([^`]+)`", text)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_command_that_the_text_names_is_there(path: Path) -> None:
+    """Alone it is a name; with words behind it, it can be given so."""
+    for line in named(path):
+        words = [_A_DAY if word == "D" else word for word in shlex.split(line) if word != "--help"]
+        command: Any = whole()
+        behind = list(words)
+        while isinstance(command, TyperGroup) and behind:
+            assert behind[0] in command.commands, line
+            command = command.commands[behind.pop(0)]
+        if behind:
+            parse(words)
 
 
 def parse(words: list[str]) -> None:

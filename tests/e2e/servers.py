@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from flows.doctor.server import LEASE_STORAGE, ON_DISK
 from tests.alerts.servers import free_port
 from tests.e2e.networks import command, nightly
 
@@ -45,10 +46,14 @@ class Server:
 
     def ask(self, path: str) -> list[dict[str, Any]]:
         """What it answers: of `flow_runs/filter` all flow runs."""
+        return list(self.answer(path, {}) or [])
+
+    def answer(self, path: str, body: dict[str, Any]) -> Any:
+        """What it answers to a request with a body."""
         headers = {"Content-Type": "application/json"}
-        with urlopen(Request(f"{self.url}/{path}", data=b"{}", headers=headers)) as answer:
-            found: list[dict[str, Any]] = json.loads(answer.read() or "[]")
-        return found
+        request = Request(f"{self.url}/{path}", data=json.dumps(body).encode(), headers=headers)
+        with urlopen(request) as answer:
+            return json.loads(answer.read() or "null")
 
     def knows(self, words: list[str]) -> list[str]:
         """Those of the words that stand anywhere in its database."""
@@ -57,13 +62,14 @@ class Server:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[Server]:
-    """A server of its own on a free port, until the block ends."""
-    port = free_port()
+def prefect_server(home: Path, port: int | None = None) -> Iterator[Server]:
+    """A server of its own on a free port, until the block ends; it keeps its leases on disk, as the
+    runbook says."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}/api"
     with process(
         "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port),
-        env=environment(home), cwd=None,
+        env=environment(home, **{LEASE_STORAGE: ON_DISK}), cwd=None,
     ) as running:  # fmt: skip
         wait_for(lambda: _is_ready(url), READY_WITHIN)
         yield Server(url, home, running)

@@ -1,95 +1,25 @@
 """The runbook, followed: a server, a pool, deployments, a worker; the schedule fires, the report is
-published, an alert comes; then a night is killed half-way and the next one mends it.
+published, an alert comes; then a night is killed half-way, somebody is told, and the next one mends
+it. Backfill, report and check are run by the same worker.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.commands.common import Exit
 from tests.alerts.servers import webhook
 from tests.e2e.networks import marts, nightly, patient_ids, small_network
-from tests.e2e.servers import Server, environment, prefect_server, process, wait_for
+from tests.e2e.place import EVERY_MINUTE, NIGHT_WITHIN, Place, kill_below
+from tests.e2e.servers import environment, prefect_server, process, wait_for
 
 pytestmark = pytest.mark.prefect
-ROOT = Path(__file__).parents[2]
-RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-FIRES_WITHIN, NIGHT_WITHIN = 600.0, 600.0
-
-
-class Place:
-    """A working folder with its settings, watched over by Prefect, which tells a webhook."""
-
-    def __init__(self, folder: Path, as_of: str, server: Server, hook: str) -> None:
-        self.folder, self.server = folder, server
-        settings = f'as_of = {as_of}\n[alerts]\nurls = ["{hook}"]\ncritical_limit = 1000\n'
-        (folder / "keel.toml").write_text(settings)
-        self.env = environment(
-            folder / "home", PREFECT_API_URL=server.url, PREFECT_WORKER_QUERY_SECONDS="1",
-            PWD=str(folder),
-        )  # fmt: skip
-
-    def prefect(self, *arguments: str) -> None:
-        """A command of the runbook, word for word."""
-        assert f"\nprefect {' '.join(arguments)}\n" in RUNBOOK
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-            cwd=self.folder, env=self.env, check=True, capture_output=True,
-        )  # fmt: skip
-
-    def deploy(self) -> None:
-        """All deployments of prefect.yaml, the night at every minute."""
-        text = (ROOT / "prefect.yaml").read_text()
-        (self.folder / "prefect.yaml").write_text(re.sub(r'cron: ".*"', 'cron: "* * * * *"', text))
-        self.prefect("deploy", "--all")
-
-    def first_of_schedule(self) -> dict[str, Any]:
-        """The first night that the schedule begins, which then begins no more."""
-        (begun,) = wait_for(self.runs, FIRES_WITHIN)
-        self.server.ask(f"deployments/{begun['deployment_id']}/pause_deployment")
-        (over,) = wait_for(lambda: self.ended(1), NIGHT_WITHIN)
-        return dict(over)
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Flow runs that began a night, the newest first; a slow machine misses a minute or two of
-        the schedule, and those are caught up."""
-        found = self.server.ask("flow_runs/filter")
-        begun = [run for run in found if run["start_time"] and run["state_name"] != "CaughtUp"]
-        return sorted(begun, key=lambda run: str(run["start_time"]), reverse=True)
-
-    def states(self) -> list[str]:
-        """Names of their states."""
-        return [str(run["state_name"]) for run in self.runs()]
-
-    def ended(self, count: int) -> list[dict[str, Any]]:
-        """The same, once so many have begun and the newest is over."""
-        found = self.runs()
-        over = found and found[0]["state_type"] in ("COMPLETED", "FAILED", "CRASHED")
-        return found if len(found) == count and over else []
-
-    def kill_half_way(self) -> None:
-        """A night by hand, gone without a word while it judges: nobody tells the server."""
-        running = subprocess.Popen(
-            [sys.executable, "-m", "flows", "nightly"],
-            cwd=self.folder, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        assert running.stderr is not None
-        for line in running.stderr:
-            if line.rstrip().endswith(b" judge"):
-                break
-        running.send_signal(signal.SIGKILL)
-        running.stderr.close()
-        assert running.wait() == -signal.SIGKILL
 
 
 class Undisturbed:
@@ -128,11 +58,12 @@ def test_the_runbook_followed(
     there, undisturbed, posted = scene
     late = _held_back(there.folder)
     there.prefect("work-pool", "create", "keel", "--type", "process")
-    there.deploy()
+    there.deploy(EVERY_MINUTE)
     undisturbed.give_key(there.folder / "warehouse")
-    with process("prefect", "worker", "start", "--pool", "keel", env=there.env, cwd=there.folder):
-        first = there.first_of_schedule()
-        assert (first["state_name"], first["auto_scheduled"]) == ("SomeBlocked", True)
+    with there.worker() as worker:
+        (first,) = wait_for(there.runs, NIGHT_WITHIN)
+        there.pause("nightly")
+        assert first["auto_scheduled"] and there.ended(first["id"]) == "SomeBlocked"
         assert (there.folder / "published/current/report/index.html").exists()
         assert [post["title"] for post in posted] == ["Keel: 1 blocked file"]
         tables = {one["key"]: str(one["data"]) for one in there.server.ask("artifacts/filter")}
@@ -143,14 +74,31 @@ def test_the_runbook_followed(
         before = (there.folder / "published/current").readlink()
         for aside, path in late:
             aside.rename(path)
-        there.kill_half_way()
-        wait_for(lambda: there.states() == ["Running", "SomeBlocked"], NIGHT_WITHIN)
+        killed = there.begin("nightly")
+        wait_for(lambda: there.judges(killed), NIGHT_WITHIN)
+        kill_below(worker)
+        assert there.ended(killed) == "Crashed"
         assert (there.folder / "published/current").readlink() == before
+        wait_for(lambda: len(posted) == 2, NIGHT_WITHIN)
+        assert "the run was killed" in posted[-1]["message"]
 
         there.prefect("deployment", "run", "keel-nightly/nightly")
-        newest, killed, _ = wait_for(lambda: there.ended(3), NIGHT_WITHIN)
-    assert (newest["state_name"], killed["state_name"]) == ("Completed", "Crashed")
-    assert marts(there.folder) == marts(undisturbed.folder)
+        wait_for(lambda: there.runs()[0]["id"] != killed, NIGHT_WITHIN)
+        assert there.ended(there.runs()[0]["id"]) == "Completed"
+        assert marts(there.folder) == marts(undisturbed.folder)
+
+        file = str(there.folder / "landing" / "c01" / "sessions_wrong.csv")
+        days = ("--param", "first=2026-03-01", "--param", "last=2026-03-31")
+        there.prefect("deployment", "run", "keel-backfill/backfill", *days)
+        (backfill,) = wait_for(lambda: there.runs("keel-backfill"), NIGHT_WITHIN)
+        others = {
+            "backfill": backfill["id"],
+            "report": there.begin("report", clinic="c02"),
+            "check": there.begin("check", paths=[file]),
+        }
+        ended = {name: there.ended(run) for name, run in others.items()}
+    assert ended == {"backfill": "Completed", "report": "Completed", "check": "SomeBlocked"}
+    assert (there.folder / "published/current").readlink() > before
     told = [post["message"] for post in posted]
     patients = patient_ids(there.folder)
     assert patients and there.server.knows(patients) == []

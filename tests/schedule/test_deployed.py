@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from flows import deployed
 from flows.errors import DiskError, UsageError, WarehouseBusy
+from flows.warehouse import open_warehouse
 from tests.alerts.test_alerts import QUIET, watched
 
 NIGHT = datetime(2026, 5, 5, 10, tzinfo=UTC)
@@ -101,6 +103,25 @@ def test_a_missed_night_is_caught_up_once(
     state = night(monkeypatch, QUIET)
     assert state.name == ("Completed" if runs else "CaughtUp")
     assert state.type.value == "COMPLETED"
+
+
+def test_a_backfill_waits_for_a_run_that_holds_the_warehouse(
+    sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = NIGHT.date()
+    with open_warehouse(Path("warehouse")):
+        assert deployed.backfill.fn(day, day).name == "WarehouseBusy"
+        monkeypatch.setattr(deployed, "attempts_left", lambda retries: retries)
+        with pytest.raises(deployed.TryAgain, match="exit code 3: "):
+            deployed.backfill.fn(day, day)
+
+
+@pytest.mark.parametrize(("name", "told"), [("TimedOut", 1), ("Failed", 0), ("WarehouseBusy", 0)])
+def test_a_night_that_prefect_ends_is_told_once(name: str, told: int, sent: list[str]) -> None:
+    (hook,) = deployed.nightly.on_failure_hooks
+    run = FlowRun(flow_id=uuid4(), parameters={})
+    hook(deployed.nightly, run, State(type=StateType.FAILED, name=name))
+    assert sent == ["Keel: the night failed with exit code 1"] * told
 
 
 def test_a_command_ends_as_its_exit_code_says(
