@@ -24,10 +24,10 @@ demo: env
 	$(BIN)/keel demo --dir demo
 
 test: env
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-long: env
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long --hypothesis-profile random
 
 oracle: env
 	$(BIN)/python -m pytest tests/test_oracle_at_scale.py -m long -p no:randomly --log-cli-level=INFO
@@ -39,11 +39,11 @@ mutants: env
 	$(BIN)/python -m pytest tests/mutants -m long -p no:randomly --log-cli-level=INFO
 
 faults: env
-	$(BIN)/python -m pytest tests/faults tests/privacy -m long --log-cli-level=INFO
+	$(BIN)/python -m pytest tests/faults tests/privacy -m long --hypothesis-profile random --log-cli-level=INFO
 	$(BIN)/python -m tests.faults.fuzz
 
 orders: env
-	KEEL_TEST_ORDERS=500 $(BIN)/python -m pytest tests/load/test_state_machine.py
+	KEEL_TEST_ORDERS=500 $(BIN)/python -m pytest tests/load/test_state_machine.py --hypothesis-profile random
 
 lint: env
 	$(BIN)/ruff check .
@@ -52,7 +52,7 @@ lint: env
 	$(BIN)/lint-imports
 
 smoke: env
-	$(BIN)/python -m pytest -m prefect tests/e2e tests/privacy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m prefect tests/e2e tests/privacy
 
 wheel: env
 	sh .ci/wheel

@@ -36,13 +36,12 @@ def of_night(summary: Summary, told: AlertSettings) -> list[Alert]:
     watched, found = summary.watched, []
     if watched.blocked or summary.refused:
         files = Counter(f"{one.clinic_id}: {one.feed}" for one in watched.blocked)
+        files.update(f"{name.split('/')[0]}: not read" for name in summary.refused)
         lines = [f"{where} ({count})" for where, count in sorted(files.items())]
-        if summary.refused:
-            lines.append(f"{summary.refused} refused for their names")
-        count = len(watched.blocked) + summary.refused
+        count = len(watched.blocked) + len(summary.refused)
         found.append(Alert(f"Keel: {counted(count, 'blocked file')}", _listed(summary, lines)))
     if watched.silent:
-        lines = [f"{one.clinic_id}: no {one.feed} for {one.days} days" for one in watched.silent]
+        lines = [one.sentence() for one in watched.silent]
         found.append(Alert(f"Keel: {counted(len(lines), 'silent feed')}", _listed(summary, lines)))
     if watched.critical > told.critical_limit:
         title = f"Keel: new critical breaches: {watched.critical:,}"

@@ -24,11 +24,12 @@ def show_artifacts(summary: Summary) -> None:
         key="keel-batches",
         description="Deliveries of the night",
     )
+    blocked = [
+        {"file": one.path, "feed": one.feed, "why": one.reason} for one in summary.watched.blocked
+    ]
+    blocked += [{"file": name, "feed": "", "why": "not read"} for name in summary.refused]
     create_table_artifact(
-        table=[
-            {"file": one.path, "feed": one.feed, "why": one.reason}
-            for one in summary.watched.blocked[:_SHOWN]
-        ],
+        table=blocked[:_SHOWN],
         key="keel-blocked-files",
-        description=f"{len(summary.watched.blocked)} files of which nothing was loaded",
+        description=f"{len(blocked)} files of which nothing was loaded",
     )

@@ -227,8 +227,7 @@ def _read_again(
                 [batch["batch_id"]],
             )
     with _run(warehouse, settings) as run:
-        alone = settings.model_copy(update={"source": ()})
-        for sentence in land(warehouse, Found((delivery,)), run, alone).values():
+        for sentence in land(warehouse, Found((delivery,)), run, settings).values():
             raise UsageError(sentence)
         load_feed(warehouse, batch["feed"], run, settings)
     return next(item for item in list_batches(warehouse) if item["path"] == batch["path"])

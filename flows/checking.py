@@ -75,13 +75,12 @@ def check_files(
     """
     placed = place(paths, settings, clinic)
     with _thrown_away() as warehouse:
-        trial = settings.model_copy(update={"source": ()})
         run = start_run(warehouse, settings.now())
-        left = land(warehouse, Found((*placed.deliveries, *placed.context)), run, trial)
+        left = land(warehouse, Found((*placed.deliveries, *placed.context)), run, settings)
         read = [item for item in placed.deliveries if item.name not in left]
         found = _Looked(warehouse, rows, {item.feed for item in read})
         for feed in contracts():  # clinics first
-            _judge(warehouse, contract(feed), run, trial, found)
+            _judge(warehouse, contract(feed), run, settings, found)
             if feed == "clinics":
                 _assume(warehouse, clinic or ASSUMED, time_zone or "UTC")
         files = tuple(_checked(warehouse, found, item) for item in read)

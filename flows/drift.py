@@ -125,10 +125,12 @@ def _total(warehouse: Warehouse, expectation: Expectation) -> CheckResult:
         "SELECT instrument, instrument_version, total, items FROM staged "
         f"WHERE total IS NOT NULL AND trim(items) <> '' AND {ALIVE}",
     )
-    told = scored(rows.lazy(), instruments().instruments).select(
-        evaluated=pl.col("score").count(), wrong=(pl.col("warning") == "total_disagrees").sum()
-    )
-    ((evaluated, wrong),) = told.collect().rows()
+    evaluated = wrong = 0
+    if not rows.is_empty():  # the plan of all instruments takes longer than a small feed
+        told = scored(rows.lazy(), instruments().instruments).select(
+            evaluated=pl.col("score").count(), wrong=(pl.col("warning") == "total_disagrees").sum()
+        )
+        ((evaluated, wrong),) = told.collect().rows()
     return CheckResult(
         expectation.id, expectation.kind, "total", expectation.severity, wrong == 0, evaluated,
         wrong,

@@ -21,6 +21,11 @@ class WarehouseBusy(KeelError):
     exit_code = 3
 
 
+class SourceFailed(KeelError):
+    """A foreign source gives nothing this time, for what its files are or hold; a night leaves it
+    for the next one and goes on."""
+
+
 class DamagedWarehouse(KeelError):
     """The database was found damaged and is set aside; the next run builds it again from raw."""
 

@@ -12,13 +12,13 @@ import polars as pl
 from checks.contract import contract, contracts
 from flows.raw import NETWORK
 from flows.settings import Settings
+from flows.shares import Share, place_sessions, shares, wanted
 from flows.sources import identifier
 from flows.warehouse import Warehouse
 from protocols.facts import EVENT_TIMES, Facts, empty_frame
 from protocols.model import Linked, Protocol, ResponseRule, Rule, Then
 from protocols.times import INSTANT
 
-BUCKET_SUBJECTS = 60_000
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
 _ESSENTIAL = frozenset({"patient_id", "session_id", "staff_id", "status", "items", "scheduled_at",
                         "program", *EVENT_TIMES.values()})  # fmt: skip
@@ -35,18 +35,6 @@ class Bucket:
     strangers: pl.DataFrame
 
 
-def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
-    """How many buckets `buckets` gives."""
-    where = _among(among)
-    row = warehouse.db.execute(
-        f"SELECT greatest((SELECT count(*) FROM facts.sessions f WHERE {where}), "
-        f"(SELECT count(*) FROM facts.dispenses f WHERE {where}), "
-        f"(SELECT count(*) FROM facts.outcomes f WHERE {where}) // 4)"
-    ).fetchone()
-    assert row is not None
-    return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
-
-
 def buckets(
     warehouse: Warehouse,
     protocols: tuple[Protocol, ...],
@@ -58,7 +46,7 @@ def buckets(
     bucket; all rows of a patient are in one of them.
     """
     needed = {*_ALWAYS, *(feed for protocol in protocols for feed in _feeds(protocol))}
-    number = number_of_buckets(warehouse, among)
+    planned = shares(warehouse, among)
     held_cutoffs = cutoffs(warehouse, as_of)
     held_quarantine = fetched(
         warehouse,
@@ -66,27 +54,30 @@ def buckets(
         "WHERE released_run IS NULL",
     )
     shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
-    network = _network(warehouse, protocols, settings) if number > 1 or among else {}
-    _place_sessions(warehouse, number, among)
-
-    def chosen(feed: str, bucket: int) -> str:
-        if number == 1 and among is None:
-            return ""
-        return _in_bucket(feed, bucket, number, among)
-
-    for bucket in range(number):
+    network = _network(warehouse, protocols, settings) if len(planned) > 1 or among else {}
+    place_sessions(warehouse, planned, among)
+    for number, share in enumerate(planned):
         frames = {
-            feed: shared[feed] if feed in shared
-            else _frame(warehouse, feed, chosen(feed, bucket), settings)
+            feed: _of_clinics(shared[feed], share) if feed in shared
+            else _frame(warehouse, feed, _in_share(feed, number, share, among), settings)
             if feed in needed
             else empty_frame(feed)
             for feed in contracts()
         }  # fmt: skip
         yield Bucket(
-            Facts(frames, held_cutoffs, held_quarantine, as_of, network),
-            _strangers(warehouse, bucket, number, among),
-        )
+            Facts(
+                frames, held_cutoffs, held_quarantine, as_of,
+                {feed: _of_clinics(frame, share) for feed, frame in network.items()},
+            ),
+            _strangers(warehouse, number, share, among),
+        )  # fmt: skip
     warehouse.db.execute("DROP TABLE placed_sessions")
+
+
+def _of_clinics(frame: pl.LazyFrame, share: Share) -> pl.LazyFrame:
+    """The rows of a bucket's clinics, and those of the whole network."""
+    clinic = pl.col("clinic_id")
+    return frame.filter(clinic.is_in(share.clinics) | clinic.is_null()).collect().lazy()
 
 
 def _network(
@@ -179,47 +170,27 @@ def _frame(
     return frame.lazy()
 
 
-def _place_sessions(warehouse: Warehouse, number: int, among: str | None) -> None:
-    """`placed_sessions`: the bucket of each session's patient."""
-    warehouse.db.execute(
-        "CREATE OR REPLACE TEMP TABLE placed_sessions AS "
-        f"SELECT clinic_id, session_id, hash(clinic_id, patient_id) % {number} AS bucket "
-        f"FROM facts.sessions f WHERE {_among(among)}"
-    )
-
-
 _BY_SESSION = "JOIN placed_sessions p ON p.clinic_id = f.clinic_id AND p.session_id = f.session_id"
 
 
-def _in_bucket(feed: str, bucket: int, number: int, among: str | None) -> str:
+def _in_share(feed: str, number: int, share: Share, among: str | None) -> str:
     """What chooses rows whose patient, or whose session's, is one of the bucket's.
 
     A join for the sessions: DuckDB takes ten times as long for `own OR session IN (...)`.
     """
     names = contract(feed).names
-    own = _own(bucket, number, among)
+    own = f"{share.of_patients} AND {wanted(among)}"
     if "patient_id" not in names:
-        return f"{_BY_SESSION} WHERE p.bucket = {bucket}"
+        return f"{_BY_SESSION} WHERE {share.of_clinics} AND p.bucket = {number}"
     if feed == "sessions" or "session_id" not in names:
         return f"WHERE {own}"
-    return f"LEFT {_BY_SESSION} WHERE {own} OR p.bucket = {bucket}"
+    return f"LEFT {_BY_SESSION} WHERE {share.of_clinics} AND (({own}) OR p.bucket = {number})"
 
 
-def _strangers(warehouse: Warehouse, bucket: int, number: int, among: str | None) -> pl.DataFrame:
-    own = _own(bucket, number, among)
+def _strangers(warehouse: Warehouse, number: int, share: Share, among: str | None) -> pl.DataFrame:
     return fetched(
         warehouse,
         f"SELECT f.clinic_id, f.outcome_id FROM facts.outcomes f {_BY_SESSION} "
-        f"WHERE p.bucket = {bucket} AND NOT ({own})",
+        f"WHERE {share.of_clinics} AND p.bucket = {number} "
+        f"AND NOT ({share.of_patients} AND {wanted(among)})",
     )
-
-
-def _own(bucket: int, number: int, among: str | None) -> str:
-    mine = f"hash(f.clinic_id, f.patient_id) % {number} = {bucket}"
-    return f"({mine} AND {_among(among)})" if among else mine
-
-
-def _among(table: str | None) -> str:
-    if table is None:
-        return "true"
-    return f"(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM {table})"

@@ -13,7 +13,15 @@ import duckdb
 
 from checks.contract import Contract
 from flows.raw import NETWORK, keep, raw_file
-from flows.sources import TextSelect, Unreadable, formats, identifier, shown_name, suffix_of
+from flows.sources import (
+    CannotOpen,
+    TextSelect,
+    Unreadable,
+    formats,
+    identifier,
+    shown_name,
+    suffix_of,
+)
 from flows.sources.recoded import in_utf8
 from flows.tombstones import without_purged
 from flows.warehouse import Warehouse
@@ -140,6 +148,9 @@ def watched(path: str) -> Callable[[], None]:
 
 
 def sha256(path: str) -> str:
-    """Of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of a file's bytes. Raises CannotOpen when not all can be read: a share may be gone."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CannotOpen(error.errno, error.strerror, path) from None

@@ -13,7 +13,7 @@ import polars as pl
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.costs import update_costs
 from flows.days import Days
-from flows.frames import Bucket, buckets, feeds_of, fetched, number_of_buckets
+from flows.frames import Bucket, buckets, feeds_of, fetched
 from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
 from flows.operations import update_operations
 from flows.outcomes import update_outcomes
@@ -22,6 +22,7 @@ from flows.risk import update_risk
 from flows.runs import Run
 from flows.scope import STALE_PATIENTS, Scope, find_scope, forget_scope, remember_scope
 from flows.settings import Settings
+from flows.shares import shares
 from flows.touched import find_what_is_touched, forget_touched
 from flows.warehouse import Warehouse, table_definitions
 from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
@@ -66,7 +67,7 @@ def judge_network(
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS
         only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
-        number = number_of_buckets(warehouse, among)
+        number = len(shares(warehouse, among))
         parts = buckets(warehouse, protocols, settings, run.as_of, among)
         for at, bucket in enumerate(parts):
             progress(at, number)

@@ -10,14 +10,14 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from checks.contract import contracts
 from flows import __version__
 from flows.errors import UsageError
 from flows.raw import NETWORK
-from flows.settings import Settings
+from flows.settings import Settings, SourceSettings
 from flows.sources import formats, suffix_of
 from flows.warehouse import Warehouse
 
@@ -46,15 +46,16 @@ class LeftAside(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """What a look at the landing folder gave; `notes` are sentences about what was left aside,
-    `refused` the data files among that."""
+    """What there is to read: files of the landing folder that are new, and foreign `sources`;
+    `notes` are sentences about what was left aside, `refused` the data files among that."""
 
     deliveries: tuple[Delivery, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-    refused: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    sources: tuple[SourceSettings, ...] = ()
 
     def leaving(self, left: Mapping[str, str]) -> Found:
-        """With files that could not be read after all, and the sentence about each."""
+        """With what could not be read after all, and the sentence about each."""
         return replace(self, notes=(*self.notes, *left.values()), refused=(*self.refused, *left))
 
     @classmethod
@@ -89,6 +90,10 @@ def discover(
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # taken away meanwhile
                 continue
+            except OSError as error:
+                notes.append(f"{name}: cannot be read ({error.strerror}); mend that.")
+                refused.append(name)
+                continue
             size, modified = status.st_size, status.st_mtime_ns
             if unchanged.get(name) != (size, modified):
                 path = Path(entry.path)
@@ -98,7 +103,8 @@ def discover(
             f"{settings.landing}: no export is there; put files at "
             f"{settings.landing}/<clinic_id>/<feed>.csv, or try `keel demo`."
         )
-    return Found(tuple(deliveries), tuple(notes), tuple(refused))
+    sources = (source for source in settings.source if not clinics or source.clinic in clinics)
+    return Found(tuple(deliveries), tuple(notes), tuple(refused), tuple(sources))
 
 
 def _entries(folder: Path, notes: list[str], refused: list[str]) -> list[os.DirEntry[str]]:
@@ -121,16 +127,21 @@ def _clinic_folders(settings: Settings, clinics: Sequence[str], notes: list[str]
             f"{landing}: there is no such landing folder; name it with --landing or in keel.toml, "
             "or try `keel demo`."
         )
-    entries = sorted(entry for entry in landing.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
-    for entry in sorted(set(entries) - set(folders)):
-        notes.append(f"{_shown(entry.name)}: is no clinic's folder, so it is left aside.")
+    folders: list[str] = []
+    for entry in sorted(os.scandir(landing), key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):  # asks no share that may be gone
+            folders.append(entry.name)
+        else:
+            notes.append(f"{_shown(entry.name)}: is no clinic's folder, so it is left aside.")
+    known = {*folders, *(source.clinic for source in settings.source)}
     for clinic in clinics:
-        if clinic not in {entry.name for entry in folders}:
-            near = difflib.get_close_matches(clinic, [entry.name for entry in folders], n=1)
+        if clinic not in known:
+            near = difflib.get_close_matches(clinic, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "see the folders there."
             raise UsageError(f"{landing}: there is no clinic {clinic}; {hint}")
-    return [entry for entry in folders if not clinics or entry.name in (*clinics, NETWORK)]
+    return [landing / name for name in folders if not clinics or name in (*clinics, NETWORK)]
 
 
 def _feed_of(

@@ -49,6 +49,8 @@ def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> 
     Raises KeelError when a batch's rows do not add up, which leaves the feed as it was.
     """
     held = contract(feed)
+    if not _was_delivered(warehouse, feed):
+        return FeedSummary()
     try_again(warehouse, held, settings)
     with warehouse.transaction():
         block_unknown_clinics(warehouse, held, run, settings)
@@ -62,6 +64,12 @@ def load_feed(warehouse: Warehouse, feed: str, run: Run, settings: Settings) -> 
     finally:
         drop_stage(warehouse)
     return replace(_summary(warehouse, feed, run), validate_seconds=spent)
+
+
+def _was_delivered(warehouse: Warehouse, feed: str) -> bool:
+    """Whether there is anything to load, now or again; most networks lack some feeds."""
+    query = "SELECT 1 FROM ops.batches WHERE feed = ? LIMIT 1"
+    return warehouse.db.execute(query, [feed]).fetchone() is not None
 
 
 def load_anew(

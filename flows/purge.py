@@ -19,9 +19,9 @@ from checks.contract import contracts
 from flows.alive import CURRENT
 from flows.aside import private_files, sync
 from flows.audit import enter
-from flows.deliveries import note_purged
 from flows.errors import UsageError
 from flows.intake import rows_kept
+from flows.ledger import note_purged
 from flows.night import Night
 from flows.pseudonyms import pseudonym_of
 from flows.raw import KEPT_ROW, keep, raw_columns, row_number, told

@@ -129,7 +129,7 @@ def _can_be_read(warehouse: Warehouse, path: Path) -> bool:
 
 
 def _adopt_unknown(warehouse: Warehouse) -> None:
-    from flows.deliveries import adopt
+    from flows.ledger import adopt
 
     known = {row[0] for row in warehouse.db.execute("SELECT batch_id FROM ops.batches").fetchall()}
     unknown = [path for path in warehouse.raw.glob("*/*/*.parquet") if path.stem not in known]

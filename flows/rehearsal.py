@@ -28,8 +28,9 @@ from protocols.model import Protocol
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a night would do: files to read by feed, files whose bytes are known, notes on what is
-    left aside, feeds and blocked batches to load again, subjects to judge again (None: all)."""
+    """What a night would do: files to read by feed, foreign sources ("clinic/system") to read,
+    files whose bytes are known, notes on what is left aside, feeds and blocked batches to load
+    again, subjects to judge again (None: all)."""
 
     as_of: str
     publish: str
@@ -37,6 +38,7 @@ class Rehearsal:
     files: dict[str, int]
     bytes: int
     clinics: tuple[str, ...]
+    sources: tuple[str, ...]
     known: int
     notes: tuple[str, ...]
     reloaded: tuple[str, ...]
@@ -67,6 +69,8 @@ class Rehearsal:
             lines.append("    `keel check PATH` says which of their rows would be quarantined")
         else:
             lines.append("  would read no file: every one is known by path, size and time")
+        if self.sources:
+            lines.append(f"  would read the exports of {', '.join(self.sources)}")
         if self.known:
             lines.append(f"  would find {self.known:,} new names of bytes that are loaded already")
         lines += [f"  note: {note}" for note in self.notes]
@@ -123,6 +127,7 @@ def _rehearsed(
         files=_by_feed(fresh),
         bytes=sum(delivery.bytes for delivery in fresh),
         clinics=tuple(sorted({delivery.clinic_id for delivery in fresh})),
+        sources=tuple(f"{source.clinic}/{source.system}" for source in found.sources),
         known=len(known),
         notes=found.notes,
         reloaded=tuple(stale),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from flows.frames import cutoffs, delivered, fetched, number_of_buckets
+from flows.frames import cutoffs, delivered, fetched
 from flows.marts import instants
 from flows.metrics.flags import since
 from flows.metrics.risk_staff import (
@@ -26,6 +26,7 @@ from flows.metrics.risk_staff import (
 )
 from flows.runs import Run
 from flows.settings import Settings
+from flows.shares import number_of_buckets
 from flows.warehouse import Warehouse
 from protocols.risk import Risk
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from flows.frames import cutoffs, delivered, fetched, number_of_buckets
+from flows.frames import cutoffs, delivered, fetched
 from flows.marts import insert, instants
 from flows.metrics.flags import since
 from flows.metrics.lot_balance import lot_balance
@@ -30,6 +30,7 @@ from flows.metrics.risk_stock import (
 )
 from flows.runs import Run
 from flows.settings import Settings
+from flows.shares import number_of_buckets
 from flows.warehouse import Warehouse
 from protocols.risk import Risk
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ STATUS_WORDS = (
 @dataclass(frozen=True)
 class Summary:
     """A night's counts. `breaches_by_severity` counts not_met findings, waived ones left out;
-    `seconds` are by stage, and those of `validate` lie within `load`."""
+    `seconds` are by stage, and those of `validate` lie within `load`; `refused` are files and
+    sources ("clinic/...") that were not read."""
 
     run_id: str
     as_of: str
@@ -43,7 +44,7 @@ class Summary:
     breaches_by_severity: Mapping[str, int]
     seconds: Mapping[str, float]
     notes: tuple[str, ...]
-    refused: int
+    refused: tuple[str, ...]
     watched: Watched
 
     @classmethod
@@ -81,7 +82,7 @@ class Summary:
                 **seconds,
                 "validate": round(sum(feed.validate_seconds for feed in loaded.values()), 3),
             },
-            refused=len(found.refused),
+            refused=found.refused,
             watched=watched,
             notes=(
                 *found.notes,
@@ -106,6 +107,8 @@ class Summary:
             "skipped": self.skipped,
             "findings": dict(self.findings),
             "changes": dict(self.watched.changes),
+            "refused": list(self.refused),
+            "silent": [asdict(one) for one in self.watched.silent],
             "seconds": dict(self.seconds),
             "notes": list(self.notes),
         }
@@ -120,6 +123,7 @@ class Summary:
             "  findings    "
             + ", ".join(f"{self.findings.get(key, 0):,} {words}" for key, words in STATUS_WORDS),
             *self._changes(),
+            *(f"  silent      {one.sentence()}" for one in self.watched.silent),
             *(f"  note: {note}" for note in self.notes),
             f"report: {self.report}",
         ]
@@ -138,7 +142,8 @@ class Summary:
             *((words, self.findings.get(key, 0)) for key, words in STATUS_WORDS),
         ]
         table = "\n".join(f"| {name} | {count:,} |" for name, count in rows)
-        return f"### Run {self.run_id}\n\n| what | count |\n| --- | ---: |\n{table}\n"
+        late = "".join(f"- {one.sentence()}\n" for one in self.watched.silent)
+        return f"### Run {self.run_id}\n\n| what | count |\n| --- | ---: |\n{table}\n\n{late}"
 
 
 def _counts(counted: Mapping[str, int]) -> str:

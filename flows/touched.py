@@ -25,9 +25,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from checks.contract import contracts
-from flows.frames import number_of_buckets
 from flows.runs import Run
 from flows.scope import STALE_PATIENTS, WHOLE_CLINICS, Scope, reached_by_time
+from flows.shares import number_of_buckets
 from flows.warehouse import Warehouse
 
 PATIENTS = "touched_patients"

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from flows.faults import counted
 from flows.frames import cutoffs
 from flows.runs import Run
 from flows.settings import Settings
@@ -34,6 +35,10 @@ class SilentFeed:
     clinic_id: str
     feed: str
     days: int
+
+    def sentence(self) -> str:
+        """For a person."""
+        return f"{self.clinic_id}: no {self.feed} for {counted(self.days, 'day')}"
 
 
 @dataclass(frozen=True)

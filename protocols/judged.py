@@ -5,7 +5,8 @@ One row is one session, dispense or outcome; its columns are those of `protocols
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import polars as pl
 
@@ -20,13 +21,32 @@ STARTS = {"sessions": "started_at", "dispenses": "dispensed_at", "outcomes": "ad
 PATIENT = ("clinic_id", "patient_id")
 
 
-def judged_rows(versions: Sequence[Protocol], facts: Facts) -> pl.DataFrame:
-    """Rows that any version of a protocol may judge, with `_version`, the index of the one that
-    does (null: the row only counts for a course), `_scope`, whether any version's population holds
-    it, and `_judged`, whether it is of the kind that is judged.
+def judged_rows(
+    protocols: Iterable[Protocol], facts: Facts
+) -> Iterator[tuple[list[Protocol], pl.DataFrame]]:
+    """The versions of each protocol, oldest first, and the rows that any of them may judge, with
+    `_version`, the index of the one that does (null: the row only counts for a course), `_scope`,
+    whether any version's population holds it, and `_judged`, whether it is of the kind that is
+    judged.
+
+    Protocols of one feed and drug come one after the other: they share what is prepared.
     """
+    ordered = sorted(protocols, key=lambda p: (_alike(p), p.protocol, p.effective.from_))
+    for _, alike in groupby(ordered, key=_alike):
+        prepared = None
+        for _, group in groupby(alike, key=lambda p: p.protocol):
+            versions = list(group)
+            if prepared is None:
+                prepared = _prepared(versions[0], facts)
+            yield versions, _governed(versions, prepared, facts)
+
+
+def _alike(protocol: Protocol) -> tuple[str, str]:
+    return protocol.judges, protocol.drug or ""
+
+
+def _governed(versions: Sequence[Protocol], rows: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     first = versions[0]
-    rows = _prepared(first, facts)
     zones = facts.zone_names
     scopes = [_in_scope(version) for version in versions]
     dates = [_in_force(version, pl.col("local_date")) for version in versions]

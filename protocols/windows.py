@@ -7,7 +7,6 @@ whose window is anchored on a measure, has no row.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
 
 import polars as pl
 
@@ -36,10 +35,8 @@ def session_windows(
     is null where the window is open or its anchor was not charted."""
     found = [pl.DataFrame(schema=WINDOWS)]
     judging = [protocol for protocol in protocols if protocol.judges == "sessions"]
-    ordered = sorted(judging, key=lambda p: (p.protocol, p.effective.from_))
-    for _, group in groupby(ordered, key=lambda p: p.protocol):
-        versions = list(group)
-        rows = judged_rows(versions, facts).join(
+    for versions, judged in judged_rows(judging, facts):
+        rows = judged.join(
             wanted.rename({"session_id": "_subject"}), on=["clinic_id", "_subject"], how="semi"
         )
         for at, protocol in enumerate(versions):

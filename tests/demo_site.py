@@ -5,10 +5,6 @@ Some of it is hostile: a clinic's name and a session's id hold markup, quotes, S
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from flows.demo import write_network
 from flows.night import open_night
 from flows.settings import load_settings
 from flows.story import plainly, tell
+from tests.prepared import made_once
 
 HOSTILE_NAME = '<script>alert(1)</script> "O\'Neil" & 🌙'
 HOSTILE_SESSION = "../../x\"><img src=1>'; DROP TABLE s;--🌙"
@@ -26,23 +23,8 @@ _SESSION = "c02-s000003"
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of published runs; made once, also where tests run in several processes."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / "demo-site"
-    with _locked(base / "demo-site.lock"):
-        if not (folder / "made").exists():
-            _make(folder)
-            (folder / "made").touch()
-    return folder / "published"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    """The folder of published runs."""
+    return made_once(tmp_path_factory, "demo-site", _make) / "published"
 
 
 def _make(folder: Path) -> None:

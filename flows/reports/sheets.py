@@ -11,7 +11,7 @@ from typing import Literal
 
 Kind = Literal["text", "long", "count", "number", "share", "usd", "date", "time", "yes"]
 Columns = tuple[tuple[str, Kind], ...]
-MOST_ROWS = 50_000  # Excel takes 1,048,575, which cost minutes to write and are of no use there
+MOST_ROWS = 10_000  # Excel takes 1,048,575, which cost minutes to write and are of no use there
 
 _LOCAL = "timezone(c.time_zone, {}) AS {}"
 _RULE = "JOIN marts.rules r USING (protocol, protocol_version, rule_id) "

@@ -29,7 +29,7 @@ class Unreadable(Exception):
 
 
 class CannotOpen(OSError):
-    """A file that is no plain one, vanished, or may not be read."""
+    """A file that is no plain one, vanished, or cannot be read."""
 
 
 class Format(Protocol):

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from checks.contract import contract, contracts
-from flows.errors import KeelError, UsageError
+from flows.errors import KeelError, SourceFailed, UsageError
 from flows.settings import SourceSettings
 from flows.sources import identifier, quoted
 from flows.sources.foreign_files import read_tables
@@ -32,7 +32,13 @@ from flows.sources.foreign_rows import (
     gives_strays,
     with_skipped,
 )
-from flows.sources.sandbox import is_one_condition, is_one_select, plain_reason, sandbox
+from flows.sources.sandbox import (
+    is_one_condition,
+    is_one_select,
+    is_wrong_sql,
+    plain_reason,
+    sandbox,
+)
 
 _DERIVED = re.compile(r"^--\s*derived:\s*(\w+):\s*(.+?)\s*$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
@@ -67,25 +73,37 @@ class Conversion:
 def convert(source: SourceSettings, base: Path) -> Conversion:
     """Turn a source's files into batches of feeds; relative paths start at `base`.
 
-    Raises UsageError for a setting, a file or a SELECT that is wrong, naming it; KeelError when a
-    SELECT gives rows of no input row.
+    Raises UsageError for a setting or a SELECT that is wrong whatever the files hold, SourceFailed
+    for what is wrong with them, naming it.
     """
-    selects = _selects(source, base)
-    _require_settings(source)
+    selects = checked_selects(source, base)
     tables = read_tables(source, base)
     constants = {**source.constants, "system": source.system, "clinic": source.clinic}
     arrow = {with_skipped(name): table.rows for name, table in tables.items()}
-    with sandbox(arrow, constants) as db:
-        for name in tables:
-            _set_skipped_apart(db, source, name)
-        for feed, text in selects.items():
-            _fill(db, source, feed, text)
-            _require_input_rows(db, source, tables, feed)
-        account = tuple(accounts(db, {name: t.files for name, t in tables.items()}, selects))
-        batches = tuple(
-            batch for feed, text in selects.items() for batch in _batches(db, source, feed, text)
-        )
+    try:
+        with sandbox(arrow, constants) as db:
+            for name in tables:
+                _set_skipped_apart(db, source, name)
+            for feed, text in selects.items():
+                _fill(db, source, feed, text)
+                _require_input_rows(db, source, tables, feed)
+            account = tuple(accounts(db, {name: t.files for name, t in tables.items()}, selects))
+            batches = tuple(
+                batch
+                for feed, text in selects.items()
+                for batch in _batches(db, source, feed, text)
+            )
+    except duckdb.Error as error:
+        raise _fails(source, "counting what became of its rows", error) from None
     return Conversion(batches, account)
+
+
+def checked_selects(source: SourceSettings, base: Path) -> dict[str, str]:
+    """Feed to SELECT in load order. Raises UsageError for settings that are wrong, as far as that
+    shows before anything is read."""
+    selects = _selects(source, base)
+    _require_settings(source)
+    return selects
 
 
 def _selects(source: SourceSettings, base: Path) -> dict[str, str]:
@@ -156,7 +174,7 @@ def _set_skipped_apart(db: duckdb.DuckDBPyConnection, source: SourceSettings, na
         try:
             db.execute(f"UPDATE {whole} SET _skipped = CASE{cases} END")
         except duckdb.Error as error:
-            raise _wrong(source, f"[source.skip.{name}] fails: {plain_reason(error)}.") from None
+            raise _fails(source, f"[source.skip.{name}]", error) from None
     db.execute(
         f"CREATE VIEW {identifier(name)} AS SELECT * EXCLUDE (_skipped) FROM {whole} "
         "WHERE _skipped IS NULL"
@@ -173,7 +191,7 @@ def _fill(db: duckdb.DuckDBPyConnection, source: SourceSettings, feed: str, text
         kept = identifier(given_by(feed))
         db.execute(f"CREATE TABLE {kept} AS SELECT {columns} FROM (\n{text}\n)")
     except duckdb.Error as error:
-        raise _wrong(source, f"the SELECT of {feed} fails: {plain_reason(error)}.") from None
+        raise _fails(source, f"the SELECT of {feed}", error) from None
 
 
 def _as_text(name: str, kind: str) -> str:
@@ -209,7 +227,7 @@ def _require_input_rows(
     db: duckdb.DuckDBPyConnection, source: SourceSettings, tables: Iterable[str], feed: str
 ) -> None:
     if gives_strays(db, feed, tables):
-        raise KeelError(
+        raise SourceFailed(
             f"source {source.system}: the SELECT of {feed} gives rows whose _file and _row are "
             "those of no input row; take both from the table that it reads."
         )
@@ -249,6 +267,11 @@ def _batches(
 
 def _wrong(source: SourceSettings, problem: str) -> UsageError:
     return UsageError(f"source {source.system}: {problem}")
+
+
+def _fails(source: SourceSettings, what: str, error: duckdb.Error) -> KeelError:
+    kind = UsageError if is_wrong_sql(error) else SourceFailed
+    return kind(f"source {source.system}: {what} fails: {plain_reason(error)}.")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

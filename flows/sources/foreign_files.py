@@ -10,15 +10,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from flows.errors import UsageError
+from flows.errors import SourceFailed
 from flows.settings import SourceSettings
 from flows.sources import Unreadable, formats, opened, quoted, suffix_of
 from flows.sources.recoded import in_utf8
-
-
-class UnreadableInput(UsageError):
-    """A file of a source cannot be read; its settings may be right."""
-
 
 _WILDCARD = re.compile(r"[*?\[]")
 _OURS = ("_file", "_row", "_skipped")
@@ -35,22 +30,19 @@ class InputTable:
 def read_tables(source: SourceSettings, base: Path) -> dict[str, InputTable]:
     """Every table of the source; a file's name is its path below what all globs share.
 
-    Raises UsageError for a glob that finds nothing, a file in two tables, and an unreadable file.
+    Raises SourceFailed for a glob that finds nothing, a file in two tables, and an unreadable file.
     """
-    fixed = {name: _fixed(base, pattern) for name, pattern in source.files.items()}
-    root = Path(os.path.commonpath([folder for folder, _ in fixed.values()])) if fixed else base
     tables: dict[str, InputTable] = {}
     taken: dict[str, str] = {}
-    for name, (folder, rest) in fixed.items():
-        paths = {path.relative_to(root).as_posix(): path for path in _found(folder, rest)}
+    for name, paths in found_files(source, base).items():
         if not paths:
-            raise UsageError(
-                f"source {source.system}: {source.files[name]} finds no file for {name}; mend "
-                "[source.files]."
+            raise SourceFailed(
+                f"source {source.system}: {source.files[name]} finds no file for {name}; ask where "
+                "the export is, or mend [source.files]."
             )
         for file in paths:
             if file in taken:
-                raise UsageError(
+                raise SourceFailed(
                     f"source {source.system}: {file} is in two tables, {taken[file]} and {name}; "
                     "narrow the globs of [source.files]."
                 )
@@ -61,12 +53,22 @@ def read_tables(source: SourceSettings, base: Path) -> dict[str, InputTable]:
         except pa.ArrowInvalid:
             rows = None
         if rows is None or len({column.lower() for column in rows.column_names}) < rows.num_columns:
-            raise UsageError(
+            raise SourceFailed(
                 f"source {source.system}: the files of {name} spell a column in two ways; give "
                 "each spelling a table of its own in [source.files]."
             )
         tables[name] = InputTable(tuple(sorted(paths)), rows)
     return tables
+
+
+def found_files(source: SourceSettings, base: Path) -> dict[str, dict[str, Path]]:
+    """What each glob finds, by the name that a file has in its table. Raises SourceFailed."""
+    fixed = {name: _fixed(base, pattern) for name, pattern in source.files.items()}
+    root = Path(os.path.commonpath([folder for folder, _ in fixed.values()])) if fixed else base
+    return {
+        name: {path.relative_to(root).as_posix(): path for path in _found(source, folder, rest)}
+        for name, (folder, rest) in fixed.items()
+    }
 
 
 def _fixed(base: Path, pattern: str) -> tuple[Path, str]:
@@ -76,22 +78,27 @@ def _fixed(base: Path, pattern: str) -> tuple[Path, str]:
     return base.joinpath(*parts[:first]).resolve(), "/".join(parts[first:])
 
 
-def _found(folder: Path, rest: str) -> list[Path]:
+def _found(source: SourceSettings, folder: Path, rest: str) -> list[Path]:
     """Files, but none that is hidden: a copy under way has such a name."""
-    if not rest or not folder.is_dir():
-        return []
-    return [
-        path
-        for path in sorted(folder.glob(rest))
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    try:
+        if not rest or not folder.is_dir():
+            return []
+        return [
+            path
+            for path in sorted(folder.glob(rest))
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        ]
+    except OSError as error:
+        raise SourceFailed(
+            f"source {source.system}: {folder}: cannot be read ({error.strerror}); mend that."
+        ) from None
 
 
 def _read_file(source: SourceSettings, path: Path, file: str) -> pa.Table:
     suffix = suffix_of(path.name)
     if suffix is None:
-        raise UsageError(f"source {source.system}: {file} is none of {', '.join(formats())}.")
+        raise SourceFailed(f"source {source.system}: {file} is none of {', '.join(formats())}.")
     try:
         with (
             opened(path) as handle,
@@ -118,4 +125,4 @@ def _read_file(source: SourceSettings, path: Path, file: str) -> pa.Table:
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         reason = f"{f'line {line[1]}' if line else 'a line'} has other fields than its header"
         reason += ", an open quote, or is not UTF-8"
-    raise UnreadableInput(f"source {source.system}: {file}: {reason}.")
+    raise SourceFailed(f"source {source.system}: {file}: {reason}.")

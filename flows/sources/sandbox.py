@@ -36,6 +36,8 @@ _WORDS: tuple[tuple[type[duckdb.Error], str], ...] = (
         f"it takes more than {MOST_SECONDS} s; make it simpler, or give it fewer files",
     ),
 )
+# SQL that is refused whatever the files hold.
+_WRONG_SQL = (duckdb.PermissionException, duckdb.CatalogException, duckdb.ParserException)
 # What these say comes from the SQL's text alone; any other error may quote a cell.
 _STATIC = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
@@ -110,6 +112,12 @@ def is_one_condition(text: str) -> bool:
         and isinstance(only, nodes.Paren)
         and only.find(nodes.Query, nodes.Window, nodes.AggFunc) is None
     )
+
+
+def is_wrong_sql(error: duckdb.Error) -> bool:
+    """Whether SQL fails for what it is, not for what it is given: a column may be missing from the
+    files of one night, a table or a function is missing from the SQL."""
+    return isinstance(error, _WRONG_SQL)
 
 
 def plain_reason(error: duckdb.Error) -> str:

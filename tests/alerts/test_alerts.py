@@ -18,7 +18,7 @@ from tests.alerts.servers import mail_server, webhook
 QUIET = Summary(
     run_id="000007-20260504T100000Z", as_of="2026-05-04T10:00:00+00:00",
     report=Path("published/current/report/index.html"), batches={}, rows={}, judged=0, skipped=0,
-    findings={}, breaches_by_severity={}, seconds={}, notes=(), refused=0, watched=Watched(),
+    findings={}, breaches_by_severity={}, seconds={}, notes=(), refused=(), watched=Watched(),
 )  # fmt: skip
 
 
@@ -43,8 +43,12 @@ def test_blocked_files_are_counted_by_clinic_and_feed() -> None:
     assert QUIET.run_id in alert.body and str(QUIET.report) in alert.body
 
 
-def test_files_refused_for_their_names_are_told_too() -> None:
-    assert titles(replace(QUIET, refused=2)) == ["Keel: 2 blocked files"]
+def test_what_was_not_read_is_told_by_clinic_and_never_by_its_name() -> None:
+    summary = replace(QUIET, refused=("harbor/vitals of Quill.csv", "harbor/ward_sheets", "north"))
+    (alert,) = of_night(summary, AlertSettings())
+    assert alert.title == "Keel: 3 blocked files"
+    assert alert.body.splitlines()[:2] == ["harbor: not read (2)", "north: not read (1)"]
+    assert "Quill" not in alert.body
 
 
 def test_silent_feeds_are_told() -> None:

@@ -11,18 +11,26 @@ import pytest
 
 from tests.commands.cli import keel, snapshot
 from tests.load.network import AS_OF
-from tests.publish.nights import INFUSIONS, Nights
+from tests.publish.nights import INFUSIONS, Nights, plain_nights
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    """Two sessions have been judged; the folder has a keel.toml."""
+    nights = Nights(tmp_path_factory.mktemp("judged"))
+    (nights.folder / "keel.toml").write_text(
+        'protocols = ["protocols"]\nbuiltin_protocols = false\n'
+    )
+    nights.sessions("north/2026-05-30", nights.session("s1"), nights.session("s2", patient="p2"))
+    with plain_nights():
+        nights.publish()
+    return nights
 
 
 @pytest.fixture
-def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
-    """Two sessions have been judged; the folder has a keel.toml."""
+def nights(judged: Nights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
     monkeypatch.chdir(tmp_path)
-    nights = Nights(tmp_path, publish=tmp_path / "published")
-    Path("keel.toml").write_text('protocols = ["protocols"]\nbuiltin_protocols = false\n')
-    nights.sessions("north/2026-05-30", nights.session("s1"), nights.session("s2", patient="p2"))
-    nights.publish()
-    return nights
+    return judged.copied(tmp_path)
 
 
 def dry(*more: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_random_networks_are_what_the_oracle_says(random: Random) -> None:
 def test_buckets_and_order_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     held = network(Random("buckets"), clinics=4)
     before = found(held)
-    monkeypatch.setattr("flows.frames.BUCKET_SUBJECTS", 3)
+    monkeypatch.setattr("flows.shares.BUCKET_SUBJECTS", 3)
     backwards = {feed: rows[::-1] for feed, rows in held.facts.items()}
     again = Network(backwards, held.as_of, held.cutoffs, held.versions, held.subjects,
                     held.outcomes, held.lost, held.programs)  # fmt: skip

@@ -11,7 +11,10 @@ import pytest
 
 from flows.demo import write_network
 from protocols.risk import risk
-from tests.e2e.networks import keel, nightly
+from tests.commands.cli import keel
+from tests.e2e.networks import nightly
+from tests.faults.plain_night import plain_night
+from tests.publish.nights import plain_nights
 
 FOUND = (
     "SELECT clinic_id, subject_id, protocol, rule_id, status FROM marts.findings "
@@ -21,19 +24,25 @@ LEAST_BROKEN = 4
 DEPRESSION = "iv-ketamine-depression"
 
 
-def judged(folder: Path, *, clean: bool) -> tuple[Path, list[dict[str, str]]]:
+def demo(folder: Path, *, clean: bool) -> str:
+    """Write a network in which every breach is planted, or none; gives when to judge it."""
     written = write_network(
         folder, clinics=3, patients=150, days=70, seed=11, clean=clean, truth=True
     )
-    done = keel(*nightly(folder, written.as_of.isoformat()))
-    assert done.returncode == 0, done.stderr
+    return written.as_of.isoformat()
+
+
+def truth_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
-        return folder, list(csv.DictReader(file))
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, str]]]:
-    return judged(tmp_path_factory.mktemp("planted"), clean=False)
+    folder = tmp_path_factory.mktemp("planted")
+    done = keel(*nightly(folder, demo(folder, clean=False)))
+    assert done.exit_code == 0, done.output
+    return folder, truth_of(folder)
 
 
 def results(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -126,11 +135,13 @@ def test_every_exact_risk_of_stock_and_staff_is_found_and_nothing_else(
 
 
 def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:
-    folder, truth = judged(tmp_path, clean=True)
-    assert truth == []
-    with results(folder) as db:
+    as_of = demo(tmp_path, clean=True)
+    assert truth_of(tmp_path) == []
+    with plain_nights():
+        plain_night(tmp_path, as_of)
+    with results(tmp_path) as db:
         assert db.execute(FOUND).fetchall() == []
         assert db.execute("SELECT count(*) FROM marts.subject_adherence").fetchone() != (0,)
         assert db.execute("SELECT * FROM marts.risk_scores WHERE level <> 'low'").fetchall() == []
     exact = {signal.id for signal in risk().signals if signal.exact}
-    assert not [flag for flag in flagged(folder) if flag[2] in exact]
+    assert not [flag for flag in flagged(tmp_path) if flag[2] in exact]

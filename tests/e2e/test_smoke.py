@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.networks import command, marts, nightly, patient_ids, small_network
+from tests.e2e.conftest import Published
+from tests.e2e.networks import marts, patient_ids
 from tests.e2e.servers import Server, as_flow, environment, prefect_server
 
 pytestmark = pytest.mark.prefect
 
 
-def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(tmp_path: Path) -> None:
-    flowed, plain = tmp_path / "flowed", tmp_path / "plain"
-    as_of = small_network(flowed)
-    small_network(plain)
+def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(
+    published: Published, tmp_path: Path
+) -> None:
+    flowed = tmp_path / "flowed"
+    as_of = published.landing(flowed)
     done = subprocess.run(
         as_flow(flowed, as_of),
         env=environment(tmp_path / "prefect"),
@@ -28,9 +30,8 @@ def test_the_flow_runs_without_a_server_and_gives_what_the_plain_run_gives(tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["batches"]["accepted"] > 0
-    subprocess.run(command(*nightly(plain, as_of)), check=True, capture_output=True)
     assert {name: len(rows) for name, rows in marts(flowed).items()} == {
-        name: len(rows) for name, rows in marts(plain).items()
+        name: len(rows) for name, rows in marts(published.folder).items()
     }
 
 
@@ -40,8 +41,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def test_a_server_that_is_named_is_used_and_told_no_patient(tmp_path: Path, server: Server) -> None:
-    as_of = small_network(tmp_path / "network")
+def test_a_server_that_is_named_is_used_and_told_no_patient(
+    published: Published, tmp_path: Path, server: Server
+) -> None:
+    as_of = published.landing(tmp_path / "network")
     done = subprocess.run(
         as_flow(tmp_path / "network", as_of),
         env=environment(tmp_path / "client", PREFECT_API_URL=server.url),

@@ -16,7 +16,8 @@ from flows.commands.nightly import earned, run_night, show
 from flows.warehouse import DATABASE
 from tests.faults.conftest import Reference
 from tests.faults.marts import mart_hashes
-from tests.faults.plain_night import plain_night, settings_of, without_expectations
+from tests.faults.plain_night import plain_night, settings_of
+from tests.publish.nights import plain_nights
 
 SEED = 20261126
 OFFSETS = 50
@@ -24,7 +25,7 @@ OFFSETS = 50
 
 def night(folder: Path, as_of: str) -> int:
     """A night as `keel nightly --plain` runs it."""
-    with without_expectations():
+    with plain_nights():
         summary = run_night(settings_of(folder, as_of), [], [], plain=True)
     show(summary, as_json=False)
     return earned(summary)
@@ -126,6 +127,7 @@ def test_runs_that_the_database_lost_are_told(reference: Reference, tmp_path: Pa
     work = tmp_path / "work"
     reference.begun(work, "first")
     (work / "published" / "000009-20260101T000000Z").mkdir(parents=True)
-    summary = plain_night(work, reference.as_of)
+    with plain_nights():
+        summary = plain_night(work, reference.as_of)
     assert summary.run_id.startswith("000010-")
     assert any("up to number 9" in note for note in summary.notes)

@@ -143,7 +143,7 @@ def test_a_file_that_became_another_thing_meanwhile_is_not_followed(
         run = start_run(warehouse, network.settings.now())
         left = land(warehouse, found, run, network.settings)
     assert list(left) == [f"{NORTH}/staff.csv"]
-    assert "cannot be opened" in left[f"{NORTH}/staff.csv"]
+    assert "cannot be read" in left[f"{NORTH}/staff.csv"]
     assert not list(network.settings.warehouse.rglob("*.parquet"))
 
 
@@ -157,7 +157,7 @@ def test_a_source_that_cannot_be_read_holds_nothing_back(network: Network, tmp_p
     network.settings = network.settings.model_copy(update={"source": (people,)})
     network.night(FEEDS)
     (note,) = network.found.notes
-    assert network.found.refused == ("hr",) and "line 2" in note
+    assert network.found.refused == (f"{NORTH}/hr",) and "line 2" in note
     assert staff(network) == ["sue"]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.publish.nights import Nights, plain_nights
 
-PUBLICATIONS = 4
+PUBLICATIONS = 3
 
 
 class Reader(threading.Thread):

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from flows import warehouse
 from tests.faults.plain_night import plain_night
+from tests.publish.nights import plain_nights
 
 
 def run(folder: Path, as_of: str, threads: int) -> None:
@@ -29,5 +30,5 @@ if __name__ == "__main__":
     def on_threads(path: Path) -> dict[str, str | bool | int | float | list[str]]:
         return plain(path) | {"threads": int(sys.argv[3])}
 
-    with patch("flows.warehouse._config", on_threads):
+    with patch("flows.warehouse._config", on_threads), plain_nights():
         plain_night(Path(sys.argv[1]), sys.argv[2])

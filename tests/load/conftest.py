@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.load.network import Network
+from tests.publish.nights import plain_nights
 
 
-@pytest.fixture(autouse=True)
-def _no_expectations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.load.validate", lambda *_: [])
+@pytest.fixture(scope="module", autouse=True)
+def _plain() -> Iterator[None]:
+    with plain_nights():
+        yield
 
 
 @pytest.fixture

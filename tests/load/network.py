@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from checks.contract import contract, contracts
 from flows.deliveries import land
@@ -15,7 +16,8 @@ from flows.landing import Found, discover
 from flows.load import FeedSummary, load_feed
 from flows.runs import start_run
 from flows.settings import FeedSettings, Settings
-from flows.warehouse import Warehouse, open_warehouse
+from flows.warehouse import Warehouse, open_warehouse, read_warehouse
+from tests.prepared import copied
 
 AS_OF = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NORTH, SOUTH = "north", "south"
@@ -49,6 +51,19 @@ class Network:
             "clinic_id,name,time_zone\n"
             f"{NORTH},North,America/Chicago\n{SOUTH},South,America/Phoenix\n",
         )
+
+    def copied(self, folder: Path) -> Self:
+        """The same as it is now in another folder, where a test may change what it likes."""
+        other = copy.copy(self)
+        other.folder, other.landing = copied(self.folder, folder), folder / "landing"
+        other.settings = self.settings.model_copy(
+            update={
+                "landing": other.landing,
+                "warehouse": folder / "warehouse",
+                "publish": folder / "published",
+            }
+        )
+        return other
 
     def deliver(self, name: str, content: str | bytes) -> Path:
         """Put a file under the landing folder."""
@@ -84,8 +99,8 @@ class Network:
         return open_warehouse(self.settings.warehouse)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Rows of a query over the warehouse."""
-        with self.opened() as warehouse:
+        """Rows of a query over the warehouse, which changes nothing."""
+        with read_warehouse(self.settings.warehouse) as warehouse:
             return fetched(warehouse, query)
 
     def facts(self, feed: str, *columns: str) -> list[tuple[Any, ...]]:

@@ -211,8 +211,8 @@ def run(orders: int, steps: int) -> None:
     )  # fmt: skip
 
 
-def test_the_facts_are_those_of_the_oracle_in_a_dozen_orders() -> None:
-    run(12, steps=8)
+def test_the_facts_are_those_of_the_oracle_in_eight_orders() -> None:
+    run(8, steps=8)
 
 
 @pytest.mark.long

@@ -21,9 +21,10 @@ QUERIES = (
 )
 
 
-@pytest.fixture
-def loaded(network: Network) -> Network:
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Network:
     """Two clinics, two nights: corrections, a withdrawal, a row in quarantine, one released."""
+    network = Network(tmp_path_factory.mktemp("loaded"))
     network.deliver(
         f"{NORTH}/staff_a.csv",
         HEADER + "ann,nurse,2026-01-01T06:00Z\nben,wizard,2026-01-01T06:00Z\n"
@@ -38,6 +39,11 @@ def loaded(network: Network) -> Network:
     )
     network.night()
     return network
+
+
+@pytest.fixture
+def loaded(loaded_once: Network, tmp_path: Path) -> Network:
+    return loaded_once.copied(tmp_path)
 
 
 def state(network: Network) -> list[list[tuple[object, ...]]]:
@@ -76,7 +82,8 @@ def test_a_damaged_database_is_set_aside_and_built_again(loaded: Network) -> Non
 
 def test_facts_that_do_not_add_up_are_loaded_anew(loaded: Network) -> None:
     before = state(loaded)
-    loaded.ask("DELETE FROM facts.staff WHERE role = 'therapist'")
+    with loaded.opened() as warehouse:
+        warehouse.db.execute("DELETE FROM facts.staff WHERE role = 'therapist'")
     loaded.night()
     assert state(loaded) == before
     assert any("staff" in note for note in loaded.found.notes)

@@ -7,6 +7,7 @@ import os
 import random
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from flows.errors import UsageError, WarehouseBusy
@@ -104,7 +105,7 @@ def test_text_is_kept_as_it_is_and_an_empty_field_is_null(network: Network) -> N
 def test_a_parquet_file_gives_what_the_csv_gives(network: Network) -> None:
     path = network.landing / NORTH / "shifts.parquet"
     path.parent.mkdir(parents=True)
-    network.ask(
+    duckdb.execute(
         "COPY (SELECT 's1' AS shift_id, 7 AS staff_id, TIMESTAMPTZ '2026-01-01 08:00:00Z' AS "
         "started_at, TIMESTAMP '2026-01-01 12:00:00.5' AS ended_at) "
         f"TO '{path}' (FORMAT parquet)"
@@ -122,7 +123,7 @@ def test_a_broken_parquet_file_is_blocked(network: Network) -> None:
 
 def whole_parquet(network: Network) -> bytes:
     path = network.folder / "whole.parquet"
-    network.ask(
+    duckdb.execute(
         f"COPY (SELECT 's' || i AS staff_id, '{SECRET}' || hash(i) AS role FROM range(20000) t(i)) "
         f"TO '{path}' (FORMAT parquet)"
     )

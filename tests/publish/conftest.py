@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from tests.publish.nights import Nights
+from tests.publish.nights import Nights, plain_nights
 
 
-@pytest.fixture(autouse=True)
-def _no_expectations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.load.validate", lambda *_: [])
-
-
-@pytest.fixture(autouse=True)
-def _plain_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-        (count,) = db.execute("SELECT count(*) FROM marts.findings").fetchone() or (0,)
-        folder.mkdir()
-        (folder / "index.html").write_text(f"{count} findings\n")
-
-    monkeypatch.setattr("flows.publish._write_report", write)
+@pytest.fixture(scope="module", autouse=True)
+def _plain() -> Iterator[None]:
+    with plain_nights():
+        yield
 
 
 @pytest.fixture

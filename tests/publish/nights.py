@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pytest
@@ -54,11 +54,17 @@ rules:
 
 @contextmanager
 def plain_nights() -> Iterator[None]:
-    """Nights without Great Expectations and the report, for fixtures of a whole module."""
+    """Nights without Great Expectations and the report, which have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flows.load.validate", lambda *_: [])
-        patch.setattr("flows.publish._write_report", lambda _, folder: folder.mkdir())
+        patch.setattr("flows.publish._write_report", _count_findings)
         yield
+
+
+def _count_findings(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    (count,) = db.execute("SELECT count(*) FROM marts.findings").fetchone() or (0,)
+    folder.mkdir()
+    (folder / "index.html").write_text(f"{count} findings\n")
 
 
 class Nights(Network):
@@ -69,6 +75,11 @@ class Nights(Network):
         self.write_protocol("infusions.yaml", INFUSIONS)
         self.write_protocol("scores.yaml", SCORES)
         self.set(protocols=(folder / "protocols",), builtin_protocols=False, **more)
+
+    def copied(self, folder: Path) -> Self:
+        other = super().copied(folder)
+        other.set(protocols=(folder / "protocols",))
+        return other
 
     def set(self, **more: Any) -> None:
         """Change settings."""

@@ -21,7 +21,7 @@ from flows.runs import Run
 from flows.settings import FeedSettings
 from flows.warehouse import Warehouse, create_facts, table_definitions
 from tests.load.network import AS_OF
-from tests.publish.nights import INFUSIONS, Nights, plain_nights
+from tests.publish.nights import INFUSIONS, Nights
 
 Key = tuple[str, str, str, str, str]
 Changes = dict[str, list[tuple[Any, ...]]]
@@ -86,13 +86,7 @@ FATES = (
 
 
 @pytest.fixture(scope="module")
-def quick() -> Iterator[None]:
-    with plain_nights():
-        yield
-
-
-@pytest.fixture(scope="module")
-def after_first(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def after_first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a network after one night: all doses are above 1 mg/kg, all scores pending."""
     nights = Nights(tmp_path_factory.mktemp("first"))
     sessions(nights, "2026-05-05", *FATES, dose=100)
@@ -458,10 +452,8 @@ ACTS = ("session", "correct", "withdraw", "score", "scores", "waive", "unwaive",
 )  # fmt: skip
 def test_changes_replayed_from_the_first_night_give_the_last(
     tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
     nights_of_acts: list[list[tuple[str, int]]],
 ) -> None:
-    monkeypatch.setattr("flows.load.validate", lambda *_: [])
     nights = Nights(tmp_path_factory.mktemp("replay"))
     nights.sessions("north/2026-05-06", nights.session("s0"), nights.session("s1", dose=100))
     held: dict[Key, tuple[str, bool]] = {}

@@ -21,9 +21,10 @@ from tests.publish.test_nights import with_known_key
 NIGHTS = int(os.environ.get("KEEL_TEST_NIGHTS", "2"))
 
 
-@pytest.fixture
-def first(nights: Nights) -> Nights:
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """Ten patients of two clinics have been judged."""
+    nights = Nights(tmp_path_factory.mktemp("first"))
     for clinic in (NORTH, SOUTH):
         nights.rows(f"{clinic}/outcomes_2026-05-30.csv", [])
         nights.sessions(
@@ -33,6 +34,26 @@ def first(nights: Nights) -> Nights:
         )  # fmt: skip
     nights.publish()
     return nights
+
+
+@pytest.fixture(scope="module")
+def wide_night(first_night: Nights, tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    """And judged again, after a protocol came that looks at rows in every way."""
+    nights = first_night.copied(tmp_path_factory.mktemp("wide"))
+    nights.write_protocol("wide.yaml", WIDE)
+    _, counts = nights.publish()
+    assert counts.judged == 40
+    return nights
+
+
+@pytest.fixture
+def first(first_night: Nights, tmp_path: Path) -> Nights:
+    return first_night.copied(tmp_path)
+
+
+@pytest.fixture
+def wide(wide_night: Nights, tmp_path: Path) -> Nights:
+    return wide_night.copied(tmp_path)
 
 
 def test_a_night_that_brings_nothing_judges_nobody(first: Nights) -> None:
@@ -90,22 +111,19 @@ def test_a_later_session_leaves_the_patients_earlier_ones_alone(first: Nights) -
     assert (counts.judged, counts.skipped) == (1, 20)
 
 
-def test_a_shift_has_sessions_of_its_time_judged_again(first: Nights) -> None:
-    first.write_protocol("wide.yaml", WIDE)
-    _, counts = first.publish()
-    assert counts.judged == 40
+def test_a_shift_has_sessions_of_its_time_judged_again(wide: Nights) -> None:
     row = {"shift_id": "h1", "staff_id": "ann", "started_at": "2026-05-11T08:00"}
     for clinic in (NORTH, SOUTH):
-        first.rows(f"{clinic}/shifts_1.csv", [{**row, "ended_at": "2026-05-11T16:00"}])
-    first.publish()  # the first delivery of a feed concerns everybody
+        wide.rows(f"{clinic}/shifts_1.csv", [{**row, "ended_at": "2026-05-11T16:00"}])
+    wide.publish()  # the first delivery of a feed concerns everybody
     row |= {"shift_id": "h2", "started_at": "2026-05-15T08:00", "ended_at": "2026-05-15T16:00"}
-    first.rows(f"{NORTH}/shifts_2.csv", [row])
-    _, counts = first.publish()
+    wide.rows(f"{NORTH}/shifts_2.csv", [row])
+    _, counts = wide.publish()
     assert counts.judged == 2 * 1  # of 15 May, under both protocols
-    first.rows(f"{NORTH}/staff_1.csv", [{"staff_id": "ben", "role": "nurse"}])
-    first.publish()
-    first.rows(f"{NORTH}/staff_2.csv", [{"staff_id": "ann", "role": "nurse"}])
-    _, counts = first.publish()
+    wide.rows(f"{NORTH}/staff_1.csv", [{"staff_id": "ben", "role": "nurse"}])
+    wide.publish()
+    wide.rows(f"{NORTH}/staff_2.csv", [{"staff_id": "ann", "role": "nurse"}])
+    _, counts = wide.publish()
     assert counts.judged == 2 * 2  # of 11 and 15 May: those within both of her shifts
 
 
@@ -145,33 +163,29 @@ def test_a_reading_of_an_earlier_session_has_the_patients_later_ones_judged_agai
     assert first.read(pressure) == []
 
 
-def test_a_session_judged_alone_still_sees_the_clinics_others(first: Nights) -> None:
-    first.write_protocol("wide.yaml", WIDE)
+def test_a_session_judged_alone_still_sees_the_clinics_others(wide: Nights) -> None:
     alone = "SELECT status FROM marts.findings WHERE rule_id = 'alone' AND subject_id = 's3'"
-    first.publish()
-    assert first.read(alone) == []
+    assert wide.read(alone) == []
     day = "2026-05-13"
-    first.sessions("north/2026-05-31", first.session("other", patient="p9", day=day, started_at="",
+    wide.sessions("north/2026-05-31", wide.session("other", patient="p9", day=day, started_at="",
                                                      minutes=20))  # fmt: skip
-    first.publish()
-    assert first.read(alone) == [("not_met",)]
+    wide.publish()
+    assert wide.read(alone) == [("not_met",)]
     score = {"outcome_id": "o3", "patient_id": "p3", "instrument": "PHQ-9", "total": "9"}
-    first.rows("north/outcomes_2026-05-31.csv", [{**score, "administered_at": f"{day}T09:00"}])
-    _, counts = first.publish()
+    wide.rows("north/outcomes_2026-05-31.csv", [{**score, "administered_at": f"{day}T09:00"}])
+    _, counts = wide.publish()
     assert 0 < counts.judged < 5
-    assert first.read(alone) == [("not_met",)]
+    assert wide.read(alone) == [("not_met",)]
 
 
-def test_a_session_has_other_patients_of_its_time_judged_again(first: Nights) -> None:
-    first.write_protocol("wide.yaml", WIDE)
-    first.publish()
-    first.sessions("north/2026-05-31", first.session("s10", patient="p0", day="2026-05-15"))
-    _, counts = first.publish()
+def test_a_session_has_other_patients_of_its_time_judged_again(wide: Nights) -> None:
+    wide.sessions("north/2026-05-31", wide.session("s10", patient="p0", day="2026-05-15"))
+    _, counts = wide.publish()
     assert counts.judged > 0
     alone = "SELECT subject_id FROM marts.findings WHERE rule_id = 'alone' ORDER BY 1"
-    by_night = first.read(alone)
-    first.publish(full=True)
-    assert by_night == first.read(alone)
+    by_night = wide.read(alone)
+    wide.publish(full=True)
+    assert by_night == wide.read(alone)
     assert ("s5",) in by_night
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,10 @@ NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 
 
-@pytest.fixture
-def busy(nights: Nights) -> Nights:
+@pytest.fixture(scope="module")
+def busy_once(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """Chicago in May: a chair that two programmes share, and what did not take place."""
-    nights.set(programs={"Spravato": "esketamine"})
+    nights = Nights(tmp_path_factory.mktemp("busy"), programs={"Spravato": "esketamine"})
     nights.deliver(
         "_network/clinics_2026-01-02.csv",
         "clinic_id,name,time_zone,chairs\nnorth,North,America/Chicago,2\n"
@@ -58,6 +59,11 @@ def busy(nights: Nights) -> Nights:
     )  # fmt: skip
     nights.publish(as_of=NOW)
     return nights
+
+
+@pytest.fixture
+def busy(busy_once: Nights, tmp_path: Path) -> Nights:
+    return busy_once.copied(tmp_path)
 
 
 def test_bookings_are_counted_by_programme_and_month(busy: Nights) -> None:
@@ -120,6 +126,6 @@ def test_a_later_night_is_as_one_that_judged_everything(busy: Nights) -> None:
 
 def test_buckets_give_the_same_tables(busy: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: rows for name, rows in busy.marts().items() if name in TABLES}
-    monkeypatch.setattr("flows.frames.BUCKET_SUBJECTS", 1)
+    monkeypatch.setattr("flows.shares.BUCKET_SUBJECTS", 1)
     busy.publish()
     assert {name: rows for name, rows in busy.marts().items() if name in TABLES} == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,10 @@ def answered(name: str, patient: str, day: str, items: str, total: str = "") -> 
             "administered_at": f"2026-{day}T09:00", "total": total}  # fmt: skip
 
 
-@pytest.fixture
-def treated(nights: Nights) -> Nights:
+@pytest.fixture(scope="module")
+def treated_once(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """Two patients: one responds and comes back, with a positive screen; one is lost."""
+    nights = Nights(tmp_path_factory.mktemp("treated"))
     nights.write_protocol("infusions.yaml", PRIMARY)
     nights.sessions(
         "north/a",
@@ -48,6 +50,11 @@ def treated(nights: Nights) -> Nights:
     )  # fmt: skip
     nights.publish(as_of=LATER)
     return nights
+
+
+@pytest.fixture
+def treated(treated_once: Nights, tmp_path: Path) -> Nights:
+    return treated_once.copied(tmp_path)
 
 
 def test_a_course_is_published_with_a_pseudonym(treated: Nights) -> None:
@@ -105,6 +112,6 @@ def test_a_later_night_is_as_one_that_judged_everything(treated: Nights) -> None
 
 def test_buckets_give_the_same_tables(treated: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: rows for name, rows in treated.marts().items() if name in TABLES}
-    monkeypatch.setattr("flows.frames.BUCKET_SUBJECTS", 1)
+    monkeypatch.setattr("flows.shares.BUCKET_SUBJECTS", 1)
     treated.publish()
     assert {name: rows for name, rows in treated.marts().items() if name in TABLES} == before

@@ -52,9 +52,10 @@ VERDICTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def published(nights: Nights) -> Nights:
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """Two clinics; at north a patient with a name, and one whose row is in quarantine."""
+    nights = Nights(tmp_path_factory.mktemp("published"))
     nights.rows(
         "north/patients_2026-05-31.csv",
         [
@@ -83,6 +84,11 @@ def published(nights: Nights) -> Nights:
     )  # fmt: skip
     nights.publish()
     return nights
+
+
+@pytest.fixture
+def published(published_once: Nights, tmp_path: Path) -> Nights:
+    return published_once.copied(tmp_path)
 
 
 def test_findings_say_what_was_not_met(published: Nights) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ from flows.runs import start_run
 from flows.settings import Settings
 from flows.sources.foreign import Conversion, convert
 from flows.warehouse import open_warehouse
+from tests.commands.cli import keel
 from tests.sources.ds005917 import CHANGE, REAL, SETTINGS, made_up, source
 
 real = pytest.mark.skipif(
@@ -121,18 +121,14 @@ def test_the_real_export_to_facts(tmp_path: Path) -> None:
 
 
 @real
-@pytest.mark.skipif(
-    importlib.util.find_spec("flows.demo") is None,
-    reason="the shared end-to-end helpers need the sample network",
-)
-def test_the_real_export_through_keel_nightly(tmp_path: Path) -> None:
-    from tests.e2e.networks import keel
-
+def test_the_real_export_through_keel_nightly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "keel.toml").write_text(SETTINGS.format(folder=REAL))
-    first = keel("nightly", "--plain", cwd=tmp_path)
-    assert first.returncode == 0, first.stderr
-    again = keel("nightly", "--plain", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    for _ in range(2):
+        done = keel("nightly", "--plain")
+        assert done.exit_code == 0, done.output
     with duckdb.connect(str(tmp_path / "warehouse" / "keel.duckdb"), read_only=True) as db:
         changes = {row[:3]: row[3:] for row in db.execute(CHANGE).fetchall()}
         batches = db.execute(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.errors import KeelError, UsageError
+from flows.errors import KeelError, SourceFailed
 from flows.settings import SourceSettings
 from flows.sources.foreign import Conversion, ForeignAccount, convert
 
@@ -328,14 +328,14 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         system="sheets", clinic="north", files={"sheet": "exports/*.csv"},
         select={"vitals": Path("vitals.sql")},
     )  # fmt: skip
-    with pytest.raises(UsageError, match="a link is refused"):
+    with pytest.raises(SourceFailed, match="a link is refused"):
         convert(layout, tmp_path)
 
 
 def test_files_that_spell_a_column_in_two_ways_are_refused(tmp_path: Path) -> None:
     layout = source(tmp_path)
     (tmp_path / "exports" / "sheet_2.csv").write_text("PID,taken\np1,2026-01-01T09:00\n")
-    with pytest.raises(UsageError, match="spell a column in two ways"):
+    with pytest.raises(SourceFailed, match="spell a column in two ways"):
         convert(layout, tmp_path)
 
 

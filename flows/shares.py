@@ -1,0 +1,95 @@
+"""Which patients a bucket holds: those of some clinics, or a part of one large clinic's, so that
+what rules link by clinic is looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.sources import quoted
+from flows.warehouse import Warehouse
+
+BUCKET_SUBJECTS = 60_000
+
+
+@dataclass(frozen=True)
+class Share:
+    """All patients of `clinics`; of several `parts` of one clinic's, only this `part`."""
+
+    clinics: tuple[str, ...]
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def of_clinics(self) -> str:
+        """SQL: whether a row `f` is of one of the clinics."""
+        listed = ", ".join(map(quoted, self.clinics))
+        return f"f.clinic_id IN ({listed})" if listed else "false"
+
+    @property
+    def of_patients(self) -> str:
+        """SQL: whether a row `f` is of one of the patients."""
+        if self.parts == 1:
+            return self.of_clinics
+        return f"{self.of_clinics} AND hash(f.clinic_id, f.patient_id) % {self.parts} = {self.part}"
+
+
+def shares(warehouse: Warehouse, among: str | None = None) -> list[Share]:
+    """What each bucket holds, of all patients or of those in the table `among` (clinic_id,
+    patient_id)."""
+    counted = " UNION ALL ".join(
+        f"SELECT clinic_id, '{feed}' AS feed, count(*) // {weight} AS subjects FROM facts.{feed} f "
+        f"WHERE {wanted(among)} GROUP BY ALL"
+        for feed, weight in (("sessions", 1), ("dispenses", 1), ("outcomes", 4))
+    )
+    rows = warehouse.db.execute(
+        f"SELECT clinic_id, max(subjects) FROM ({counted}) GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    return _packed([(str(clinic_id), int(subjects)) for clinic_id, subjects in rows])
+
+
+def _packed(clinics: Sequence[tuple[str, int]]) -> list[Share]:
+    found: list[Share] = []
+    together: list[str] = []
+    held = 0
+    for clinic_id, subjects in clinics:
+        parts = -(-subjects // BUCKET_SUBJECTS)
+        if parts > 1:
+            found += [Share((clinic_id,), part, parts) for part in range(parts)]
+            continue
+        if together and held + subjects > BUCKET_SUBJECTS:
+            found.append(Share(tuple(together)))
+            together, held = [], 0
+        together.append(clinic_id)
+        held += subjects
+    return [*found, Share(tuple(together))] if together or not found else found
+
+
+def place_sessions(warehouse: Warehouse, planned: Sequence[Share], among: str | None) -> None:
+    """`placed_sessions`: the number of the bucket that each session's patient is in."""
+    cases = " ".join(f"WHEN {one.of_patients} THEN {number}" for number, one in enumerate(planned))
+    warehouse.db.execute(
+        "CREATE OR REPLACE TEMP TABLE placed_sessions AS "
+        f"SELECT clinic_id, session_id, CASE {cases} END AS bucket "
+        f"FROM facts.sessions f WHERE {wanted(among)}"
+    )
+
+
+def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
+    """Into how many parts patients are put who are not looked at by clinic."""
+    where = wanted(among)
+    row = warehouse.db.execute(
+        f"SELECT greatest((SELECT count(*) FROM facts.sessions f WHERE {where}), "
+        f"(SELECT count(*) FROM facts.dispenses f WHERE {where}), "
+        f"(SELECT count(*) FROM facts.outcomes f WHERE {where}) // 4)"
+    ).fetchone()
+    assert row is not None
+    return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
+
+
+def wanted(among: str | None) -> str:
+    """SQL: whether the patient of a row `f` is wanted."""
+    if among is None:
+        return "true"
+    return f"(f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM {among})"
