@@ -21,8 +21,8 @@ _CAME = "(SELECT batch_no FROM moved_batches WHERE NOT gone)"
 
 def find_touched(warehouse: Warehouse, feeds: Iterable[str]) -> None:
     """Make `touched_rows`: one row is a version of a key that a delivery since the last judging
-    brought, corrected or took away; a row in its quarantine is one. Where it is not `timed`,
-    nothing is known of its event; else a null one means that it has none.
+    brought, corrected or took away; a row in its quarantine is one, which is `lost`. Where it is
+    not `timed`, nothing is known of its event; else a null one means that it has none.
     """
     db = warehouse.db
     _find_moved(warehouse)
@@ -30,7 +30,7 @@ def find_touched(warehouse: Warehouse, feeds: Iterable[str]) -> None:
         "CREATE OR REPLACE TEMP TABLE touched_rows (feed VARCHAR, clinic_id VARCHAR, "
         "key_id VARCHAR, session_id VARCHAR, patient_id VARCHAR, corrected BOOLEAN, "
         "event_at TIMESTAMPTZ, charted_at TIMESTAMPTZ, delivered_at TIMESTAMPTZ, "
-        "timed BOOLEAN DEFAULT true)"
+        "timed BOOLEAN DEFAULT true, lost BOOLEAN DEFAULT false)"
     )
     moved = {row[0] for row in db.execute("SELECT DISTINCT feed FROM moved_batches").fetchall()}
     for feed in sorted(moved.intersection(feeds)):
@@ -106,7 +106,7 @@ def _add_quarantined(warehouse: Warehouse, held: Contract) -> None:
     """Rows that came since and cannot be read: they too can change what is known."""
     warehouse.db.execute(
         "INSERT INTO touched_rows BY NAME SELECT feed, clinic_id, key_id, session_id, patient_id, "
-        "false AS corrected, false AS timed FROM ops.quarantine "
+        "false AS corrected, false AS timed, true AS lost FROM ops.quarantine "
         f"WHERE batch_no IN {_CAME} AND feed = ? AND clinic_id IS NOT NULL",
         [held.feed],
     )

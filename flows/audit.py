@@ -63,7 +63,7 @@ def enter(warehouse: Warehouse, act: str, subject: str | None, outcome: Outcome)
 def verify(db: duckdb.DuckDBPyConnection, kept: Mapping[str, Head]) -> str | None:
     """What is wrong with the log, in the rest of a sentence; None when it is as it was written.
 
-    `kept` is the head that each published run has in its manifest (`manifest.heads_kept`).
+    `kept` is the head that each published run has in its manifest (`manifest.head_kept`).
     """
     broken = first_broken(db)
     if broken is not None:

@@ -11,10 +11,9 @@ from typing import Any
 import duckdb
 
 from flows.audit import Head, first_broken, head, verify
-from flows.errors import UsageError
-from flows.manifest import MANIFEST, file_hash, heads_kept
+from flows.errors import KeelError, UsageError
+from flows.manifest import MANIFEST, file_hash, head_kept, published_runs, version_of
 from flows.publish import RESULTS
-from flows.runs import RUN_ID
 from flows.warehouse import read_warehouse
 
 
@@ -55,7 +54,7 @@ def verify_runs(publish: Path) -> list[Checked]:
 
     Raises UsageError when there is no run.
     """
-    runs = [path for path in sorted(publish.glob("*")) if RUN_ID.fullmatch(path.name)]
+    runs = published_runs(publish)
     if not runs:
         raise UsageError(f"{publish}: no published run is there; name the folder with --publish.")
     return [_verified_run(run) for run in runs]
@@ -63,27 +62,52 @@ def verify_runs(publish: Path) -> list[Checked]:
 
 def verify_log(warehouse: Path, publish: Path | None) -> Checked:
     """A warehouse's audit log, also against the heads that published runs keep of it."""
-    kept: dict[str, Head] = heads_kept(publish) if publish is not None else {}
+    kept: dict[str, Head] = {}
+    problems = []
+    for run in published_runs(publish) if publish is not None else ():
+        try:
+            kept[run.name] = head_kept(run)
+        except KeelError as error:
+            problems.append(str(error))
     with read_warehouse(warehouse) as opened:
         problem = verify(opened.db, kept)
         end = head(opened.db)
+    if problem:
+        problems.append(f"ops.audit_log: {problem}")
     what = f"audit log, {end.entry_no:,} entries, head {end.hash}"
-    return Checked(warehouse, what, (f"ops.audit_log: {problem}",) if problem else ())
+    return Checked(warehouse, what, tuple(problems))
 
 
 def _verified_run(run: Path) -> Checked:
-    about = _manifest(run)
+    try:
+        about = _manifest(run)
+    except UsageError as error:
+        return Checked(run, "published run", (str(error),))
     problems = [*_changed_files(run, about)]
     # A file of the run that is not as it was is not opened: it may be no database any more.
     if not any(problem.startswith(RESULTS) for problem in problems):
+        problems += _changed_log(run, about)
+    what = f"run published by {version_of(run)}, {len(about['files']):,} files"
+    return Checked(run, what, tuple(problems))
+
+
+def _changed_log(run: Path, about: dict[str, Any]) -> Iterator[str]:
+    """A sentence for what is wrong with a run's copy of the audit log."""
+    try:
         with duckdb.connect(str(run / RESULTS), read_only=True) as db:
-            broken = first_broken(db)
-            end = head(db)
-        if broken is not None:
-            problems.append(f"{RESULTS}: entry {broken} of its audit log is not as it was written")
-        if about.get("audit_head") != {"entry_no": end.entry_no, "hash": end.hash}:
-            problems.append(f"{MANIFEST}: its audit head is not that of {RESULTS}")
-    return Checked(run, f"published run, {len(about['files']):,} files", tuple(problems))
+            broken, end = first_broken(db), head(db)
+    except duckdb.Error:
+        yield f"{RESULTS}: {version_of(run)} wrote no audit log into it that can be read here"
+        return
+    if broken is not None:
+        yield f"{RESULTS}: entry {broken} of its audit log is not as it was written"
+    if "audit_head" not in about:
+        yield (
+            f"{MANIFEST}: {version_of(run)} wrote no head of the audit log into it, so that "
+            "nothing tells whether the end was cut off"
+        )
+    elif about["audit_head"] != {"entry_no": end.entry_no, "hash": end.hash}:
+        yield f"{MANIFEST}: its audit head is not that of {RESULTS}"
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from flows.audit import append
 from flows.errors import DiskError, KeelError, UsageError
 from flows.lock import locked, not_writable
 from flows.pseudonyms import KEY_FILE
+from flows.raw_damage import damage_words, damaged_files
 from flows.sources.examined import ANYWAY, MOST_TIMES
-from flows.warehouse import DATABASE, open_warehouse
+from flows.warehouse import DATABASE, Warehouse, open_warehouse
 
 MANIFEST = "manifest.json"
 LONGEST_MANIFEST = 200_000_000
@@ -44,7 +45,7 @@ _AT_ONCE = 1 << 20
 @dataclass(frozen=True)
 class Archived:
     """An archive, how many deliveries are in it, and its files' bytes; `notes` are what was mended
-    when the warehouse was opened."""
+    when the warehouse was opened, and which raw files are damaged."""
 
     archive: str
     warehouse: str
@@ -72,7 +73,7 @@ def backup(folder: Path, archive: Path) -> Archived:
     with locked(folder) as lock:
         with open_warehouse(folder, lock) as warehouse:
             append(warehouse, "backup", None, "done")
-            notes = tuple(warehouse.notes)
+            notes = _notes(warehouse)
         # Only now: who reads a database's bytes while it is open loses its lock.
         listed = {name: _described(folder / name) for name in _members(folder)}
         with _writable(archive.parent), _aside(archive) as temporary:
@@ -99,12 +100,17 @@ def restore(archive: Path, folder: Path) -> Archived:
                 listed = _unpack(archive, temporary)
             with open_warehouse(temporary) as warehouse:
                 append(warehouse, "restore", None, "done")
-                notes = tuple(warehouse.notes)
+                notes = _notes(warehouse)
             temporary.rename(target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return _archived(archive, folder, listed, notes)
+
+
+def _notes(warehouse: Warehouse) -> tuple[str, ...]:
+    """What was mended, and which raw files were damaged before they were put into an archive."""
+    return *warehouse.notes, *map(damage_words, damaged_files(warehouse))
 
 
 def _archived(

@@ -14,7 +14,8 @@ from flows.errors import UsageError
 from flows.faults import Fault
 from flows.landing import Delivery, Found
 from flows.load import load_anew, load_feed
-from flows.raw import raw_file, withdrawal
+from flows.raw import raw_file, told, withdrawal
+from flows.raw_damage import write_anew
 from flows.runs import Run, finish_run, start_run
 from flows.settings import Settings
 from flows.warehouse import Warehouse
@@ -108,14 +109,19 @@ def open_faults(warehouse: Warehouse, batch: Mapping[str, Any], most: int) -> li
 
 def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Outcome:
     """Load a blocked or withdrawn delivery, or the quarantined rows of one, under today's
-    contract and settings.
+    contract and settings; a damaged raw file of any is written anew first.
 
     Raises UsageError when there is nothing to try again.
     """
     batch = find_batch(warehouse, batch_id)
-    if batch["state"] not in ("blocked", "withdrawn", "partial"):
-        raise UsageError(f"{batch_id}: is {batch['state']}, so there is nothing to retry.")
     kept = raw_file(warehouse, batch["clinic_id"], batch["feed"], batch_id)
+    damaged = kept.exists() and told(warehouse.db, kept) is None
+    if damaged:
+        write_anew(warehouse, batch_id, settings)
+    if batch["state"] not in ("blocked", "withdrawn", "partial"):
+        if damaged:
+            return Outcome(batch, ())
+        raise UsageError(f"{batch_id}: is {batch['state']}, so there is nothing to retry.")
     if not kept.exists():
         return Outcome(_read_again(warehouse, batch, settings), ())
     before = _states(warehouse, batch["feed"])
@@ -123,7 +129,8 @@ def retry_batch(warehouse: Warehouse, batch_id: str, settings: Settings) -> Outc
     def bring_back() -> None:
         warehouse.db.execute(
             "UPDATE ops.batches SET state = 'landed', reason = NULL, loaded = NULL, "
-            "unchanged = NULL, quarantined = NULL WHERE batch_id = ? AND state = 'withdrawn'",
+            "unchanged = NULL, quarantined = NULL WHERE batch_id = ? AND (state = 'withdrawn' "
+            "OR (state = 'blocked' AND judged_under IS NULL))",
             [batch_id],
         )
 

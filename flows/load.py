@@ -16,8 +16,9 @@ from flows.drift import drift
 from flows.errors import KeelError
 from flows.gates import apply_gates, block_unknown_clinics, mode_of, note_zones, try_again
 from flows.merge import merge
-from flows.raw import raw_columns, row_number
-from flows.recovery import block_unreadable, forget, reset
+from flows.raw import raw_columns, raw_file, row_number
+from flows.raw_damage import refuse_damaged
+from flows.recovery import block_damaged, block_unreadable, forget, reset
 from flows.runs import Run
 from flows.settings import Settings
 from flows.sources import identifier, quoted
@@ -77,7 +78,7 @@ def load_anew(
     """Make a change to a feed's batches and load all of them again from raw, in one transaction.
 
     What will be staged is found by a rehearsal, for Great Expectations cannot work within the
-    transaction. Raises KeelError when a batch's rows do not add up.
+    transaction. Raises KeelError when a raw file is damaged, or a batch's rows do not add up.
     """
     held = contract(feed)
 
@@ -89,6 +90,10 @@ def load_anew(
 
     with warehouse.rehearsal():
         batches = begin()
+    refuse_damaged(
+        warehouse,
+        [raw_file(warehouse, one.clinic_id, feed, one.batch_id) for one in batches],
+    )
     try:
         if batches:
             stage(warehouse, held, batches)
@@ -113,6 +118,7 @@ def _load_whole(warehouse: Warehouse, held: Contract, run: Run, settings: Settin
 
 def _load(warehouse: Warehouse, held: Contract, run: Run, settings: Settings) -> float:
     """Load what has landed; gives the seconds that its validation took."""
+    block_damaged(warehouse, held.feed, run)
     batches = landed(warehouse, held)
     if not batches:
         return 0.0

@@ -49,23 +49,24 @@ def write_manifest(
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def heads_kept(publish: Path) -> dict[str, Head]:
-    """Run id to the head that the audit log had when the run was published.
+def published_runs(publish: Path) -> list[Path]:
+    """Folders of published runs, oldest first."""
+    return [path for path in sorted(publish.glob("*")) if RUN_ID.fullmatch(path.name)]
 
-    Raises KeelError when a run's manifest cannot be read.
+
+def head_kept(run: Path) -> Head:
+    """The head that the audit log had when a run was published.
+
+    Raises KeelError when its manifest does not tell.
     """
-    found = {}
-    for path in sorted(publish.glob(f"*/{MANIFEST}")):
-        if not RUN_ID.fullmatch(path.parent.name):
-            continue
-        try:
-            found[path.parent.name] = Head(**json.loads(path.read_text("utf-8"))["audit_head"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise KeelError(
-                f"{path}: tells no head of the audit log; it was damaged or written by an earlier "
-                "Keel: remove that run's folder if it is no longer needed, run again."
-            ) from None
-    return found
+    path = run / MANIFEST
+    try:
+        return Head(**json.loads(path.read_text("utf-8"))["audit_head"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise KeelError(
+            f"{path}: tells no head of the audit log; it was damaged or written by an earlier "
+            "Keel: remove that run's folder if it is no longer needed, run again."
+        ) from None
 
 
 def _protocols(warehouse: Warehouse) -> list[dict[str, str]]:
@@ -101,13 +102,25 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def version_of(run: Path) -> str:
+    """Which Keel published a run, in words: "Keel 0.1.0"; "another Keel" where nothing tells."""
+    version = _told(run).get("keel_version")
+    return f"Keel {version}" if version else "another Keel"
+
+
 def kept_hashes(run: Path) -> Mapping[str, str]:
     """Hashes that a run's manifest holds; none when it cannot be read."""
+    files = _told(run).get("files")
+    return files if isinstance(files, dict) else {}
+
+
+def _told(run: Path) -> dict[str, Any]:
+    """What a run's manifest tells; nothing when it cannot be read."""
     try:
-        files: Mapping[str, str] = json.loads((run / MANIFEST).read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError):
+        told = json.loads((run / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
         return {}
-    return files
+    return told if isinstance(told, dict) else {}
 
 
 def _hash(path: Path, folder: Path, earlier: Path | None, known: Mapping[str, str]) -> str:

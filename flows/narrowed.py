@@ -15,7 +15,9 @@ from pathlib import Path
 
 import duckdb
 
+from flows import __version__
 from flows.errors import KeelError, UsageError
+from flows.manifest import version_of
 from flows.raw import NETWORK
 from flows.sources import quoted
 from protocols.extending import nearest
@@ -63,7 +65,8 @@ class Scope:
 def published_tables(run: Path, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
     """The tables of a published run's folder as `marts` and `ops`, narrowed to the scope.
 
-    Raises KeelError when they cannot be read, UsageError when a clinic of the scope is none.
+    Raises KeelError when they cannot be read or are not what a report asks for, UsageError when a
+    clinic of the scope is none.
     """
     with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
@@ -74,12 +77,19 @@ def published_tables(run: Path, scope: Scope) -> Iterator[duckdb.DuckDBPyConnect
             raise KeelError(
                 f"{run / RESULTS}: cannot be read; publish a run anew with `keel nightly`."
             ) from None
-        if scope.narrow:
-            _check_clinics(db, scope)
-            _narrow(db, run, scope)
-        else:
-            db.execute("USE results")
-        yield db
+        try:
+            if scope.narrow:
+                _check_clinics(db, scope)
+                _narrow(db, run, scope)
+            else:
+                db.execute("USE results")
+            yield db
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise KeelError(
+                f"{run / RESULTS}: lacks a table or a column that a report of Keel {__version__} "
+                f"needs (published by {version_of(run)}); publish anew with `keel nightly`, or "
+                "write it with the Keel that published it."
+            ) from error
 
 
 def _check_clinics(db: duckdb.DuckDBPyConnection, scope: Scope) -> None:

@@ -25,6 +25,7 @@ from flows.ledger import note_purged
 from flows.night import Night
 from flows.pseudonyms import pseudonym_of
 from flows.raw import KEPT_ROW, keep, raw_columns, row_number, told
+from flows.raw_damage import raw_files, refuse_damaged
 from flows.retention import GONE, cutoff, find_gone, of_people, theirs
 from flows.runs import RUN_ID
 from flows.settings import Settings
@@ -65,9 +66,13 @@ def is_pending(warehouse: Warehouse) -> bool:
 
 
 def purge(night: Night) -> Purge:
-    """Take it out, or finish a purge that was cut short, and publish a run without it."""
+    """Take it out, or finish a purge that was cut short, and publish a run without it.
+
+    Raises KeelError when a raw file is damaged, since nobody can say whose rows are in it.
+    """
     warehouse, settings = night.warehouse, night.settings
     done = look(warehouse, settings)
+    refuse_damaged(warehouse, raw_files(warehouse))
     (warehouse.folder / _PENDING).touch(mode=0o600)
     if done.patients:
         add_tombstones(warehouse)
@@ -203,7 +208,7 @@ def _listed_as(clinic: str) -> Callable[[str, str], str]:
 
 def _raw_files(warehouse: Warehouse) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Deliveries of feeds that hold rows of patients, and what each tells of itself."""
-    for path in sorted(warehouse.raw.glob("*/*/*.parquet")):
+    for path in raw_files(warehouse):
         about = told(warehouse.db, path)
         if about is not None and of_people(about["feed"]):
             yield path, about

@@ -9,9 +9,10 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from checks.contract import Contract
+from flows import seal
 from flows.aside import sync
 from flows.sources import identifier, quoted
 
@@ -43,34 +44,23 @@ def keep(
     about: Mapping[str, object],
     check: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Write a SELECT's rows as a raw file, with what it tells of itself, once they were checked.
+    """Write a SELECT's rows as a raw file, sealed, with what it tells of itself.
 
-    Raises what DuckDB raises for a SELECT that cannot be read, and what `check` raises.
-    """
-    write_parquet(db, select, target, {_ABOUT: json.dumps(dict(about))}, check)
-
-
-def write_parquet(
-    db: duckdb.DuckDBPyConnection,
-    select: str,
-    target: Path,
-    metadata: Mapping[str, str],
-    check: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Write under another name, have it checked (as a relation), flush, rename: a file is whole or
-    not there.
+    It is written under another name, checked (as a relation), flushed and renamed: a file is whole
+    or not there. Raises what DuckDB raises for a SELECT that cannot be read, and what `check`
+    raises.
     """
     temporary = target.with_suffix(".tmp")
+    text = json.dumps(dict(about))
     previous = os.umask(0o077)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        said = ", ".join(f"{name}: {quoted(text)}" for name, text in metadata.items())
-        more = f", KV_METADATA {{{said}}}" if said else ""
         db.execute(
             f"COPY ({select}) TO {quoted(str(temporary))} (FORMAT parquet, COMPRESSION zstd, "
-            f"PARQUET_VERSION v2{more})"
+            f"PARQUET_VERSION v2, KV_METADATA {{{_ABOUT}: {quoted(seal.to_be_sealed(text))}}})"
         )
         check(f"read_parquet({quoted(str(temporary))})")
+        seal.put(temporary, text)
         sync(temporary)
         temporary.replace(target)
         sync(target.parent)
@@ -79,19 +69,37 @@ def write_parquet(
         temporary.unlink(missing_ok=True)
 
 
-def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
-    """What a raw file says about its delivery; None when it is no whole raw file of ours."""
+def state_of(db: duckdb.DuckDBPyConnection, path: Path) -> Literal["whole", "damaged", "unsealed"]:
+    """Whether a raw file's bytes are those that were written; what an earlier Keel kept, or is none
+    of ours, is not sealed, and can be held to nothing."""
     import duckdb
 
     try:
-        row = db.execute(
-            "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?",
-            [str(path), _ABOUT],
-        ).fetchone()
+        text = _text(db, path)
     except duckdb.Error:
+        return "damaged"
+    holds = None if text is None else seal.holds(path, text)
+    return "unsealed" if holds is None else "whole" if holds else "damaged"
+
+
+def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
+    """What a raw file says about its delivery; None when it is damaged or none of ours."""
+    text = None if state_of(db, path) == "damaged" else _text(db, path)
+    if text is None:
         return None
-    found: dict[str, Any] | None = json.loads(row[0]) if row else None
+    try:
+        found: dict[str, Any] = json.loads(seal.unsealed(text))
+    except ValueError:
+        return None
     return found
+
+
+def _text(db: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+    row = db.execute(
+        "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?",
+        [str(path), _ABOUT],
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def row_number(columns: Collection[str]) -> str:

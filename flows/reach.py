@@ -132,9 +132,9 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         if judges == "sessions":
             _add(warehouse, judges, "SELECT clinic_id, session_id FROM reached "
                  "WHERE feed = 'doses' AND session_id IS NOT NULL")  # fmt: skip
-            _add(warehouse, judges, _joined(_FROM_THEN_ON))
+            _add(warehouse, judges, _joined(_FROM_THEN_ON.format("started_at")))
         if judges == "dispenses":
-            _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = $judges"))
+            _add(warehouse, judges, _joined(_FROM_THEN_ON.format("dispensed_at")))
         for way in own:
             if way.by != "clinic":
                 _add(warehouse, judges, _reached(way))
@@ -160,10 +160,10 @@ def _keep_texts(warehouse: Warehouse, ways: Sequence[Reach]) -> None:
         warehouse.db.execute(f"CREATE OR REPLACE TEMP TABLE texts_of_{feed} AS {versions}")
 
 
-# Courses, intervals and counts of a patient's sessions change from a session's start on.
+# Courses, intervals and counts of a patient's sessions, or dispenses, change from one's time on.
 _FROM_THEN_ON = (
-    "r.patient_id = k.patient_id AND r.feed = 'sessions' "
-    "AND (NOT r.timed OR coalesce(k.started_at >= r.event_at, r.event_at IS NOT NULL))"
+    "r.patient_id = k.patient_id AND r.feed = $judges "
+    "AND (NOT r.timed OR coalesce(k.{} >= r.event_at, r.event_at IS NOT NULL))"
 )
 
 
@@ -225,7 +225,8 @@ def _reached(way: Reach) -> str:
         "session": "r.session_id = k.session_id", "patient": "r.patient_id = k.patient_id",
         "clinic": "true",
     }[way.by]  # fmt: skip
-    rows = f"(FROM reached WHERE feed = '{way.feed}'{_says(way)})"
+    kept = " AND NOT lost" if way.by == "clinic" else ""
+    rows = f"(FROM reached WHERE feed = '{way.feed}'{kept}{_says(way)})"
     start, end = _limit(way, way.start, "-"), _limit(way, way.end, "+")
     if start is None and end is None:
         return _joined(same, rows)

@@ -5,6 +5,7 @@ loses its last transactions without a word).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,16 +72,35 @@ def forget(warehouse: Warehouse, feed: str) -> None:
     )
 
 
-def block_unreadable(warehouse: Warehouse, feed: str, run: Run) -> int:
-    """Block what has landed of a feed and whose raw file is damaged, so that it holds nothing else
-    back; the next night reads it again from the landing folder. Gives how many there are.
+def block_damaged(warehouse: Warehouse, feed: str, run: Run) -> int:
+    """Block what landed of a feed in an earlier run and whose raw file is damaged, so that it is
+    not loaded otherwise than it came. Gives how many there are.
     """
+    return _block(warehouse, feed, run, "first_seen_run <> ?", [run.run_id], _is_as_written)
+
+
+def block_unreadable(warehouse: Warehouse, feed: str, run: Run) -> int:
+    """The same of all that landed and whose raw file cannot be read, sealed or not, so that it
+    holds nothing else back.
+    """
+    return _block(warehouse, feed, run, "true", [], _can_be_read)
+
+
+def _block(
+    warehouse: Warehouse,
+    feed: str,
+    run: Run,
+    which: str,
+    values: list[str],
+    is_fit: Callable[[Warehouse, Path], bool],
+) -> int:
+    """The next night reads what is blocked so again from the landing folder."""
     rows = warehouse.db.execute(
         "SELECT batch_no, clinic_id, feed, batch_id FROM ops.batches "
-        "WHERE state = 'landed' AND feed = ?",
-        [feed],
+        f"WHERE state = 'landed' AND feed = ? AND {which}",
+        [feed, *values],
     ).fetchall()
-    damaged = [no for no, *where in rows if not _is_whole(warehouse, raw_file(warehouse, *where))]
+    damaged = [no for no, *where in rows if not is_fit(warehouse, raw_file(warehouse, *where))]
     with warehouse.transaction():
         for number in damaged:
             warehouse.db.execute(
@@ -92,7 +112,11 @@ def block_unreadable(warehouse: Warehouse, feed: str, run: Run) -> int:
     return len(damaged)
 
 
-def _is_whole(warehouse: Warehouse, path: Path) -> bool:
+def _is_as_written(warehouse: Warehouse, path: Path) -> bool:
+    return told(warehouse.db, path) is not None
+
+
+def _can_be_read(warehouse: Warehouse, path: Path) -> bool:
     """Whether every page of a raw file can be read."""
     import duckdb
 
@@ -109,18 +133,19 @@ def _adopt_unknown(warehouse: Warehouse) -> None:
 
     known = {row[0] for row in warehouse.db.execute("SELECT batch_id FROM ops.batches").fetchall()}
     unknown = [path for path in warehouse.raw.glob("*/*/*.parquet") if path.stem not in known]
-    said = [about for path in unknown if (about := told(warehouse.db, path)) is not None]
+    heard = [(path, told(warehouse.db, path)) for path in unknown]
+    said = [about for _, about in heard if about is not None]
     if said:
         warehouse.notes.append(
             f"{warehouse.folder}: {counted(len(said), 'raw delivery', 'raw deliveries')} that the "
             "database did not know; loaded anew."
         )
-    if len(said) < len(unknown):
-        lost = counted(len(unknown) - len(said), "raw file", "raw files")
-        warehouse.notes.append(
-            f"{warehouse.raw}: {lost} cannot be read; what is no more in the landing folder must "
-            "be delivered again."
-        )
+    warehouse.notes.extend(
+        f"{path}: is damaged, so it is not loaded; if its delivery lies in the landing folder no "
+        "more, put the file of a backup there, or have it delivered again and remove this one."
+        for path, about in heard
+        if about is None
+    )
     with warehouse.transaction():
         for about in sorted(said, key=lambda about: (about["first_seen_at"], about["path"])):
             adopt(warehouse, about)

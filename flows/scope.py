@@ -149,21 +149,23 @@ def _find_reached(
     warehouse: Warehouse, feeds: Iterable[str], judged_run: str, judged_as_of: object, run: Run
 ) -> None:
     """`reached`: one row is one that is new as evidence, or gone (feed, clinic_id, key_id,
-    session_id, patient_id, event_at); where it is not `timed`, nothing is known of its event. A
-    reading is its session's patient's.
+    session_id, patient_id, event_at); where it is not `timed`, nothing is known of its event. What
+    is `lost` in quarantine is missed by its session or patient alone. A reading is its session's
+    patient's.
     """
     db = warehouse.db
     db.execute(
         "CREATE OR REPLACE TEMP TABLE reached (feed VARCHAR, clinic_id VARCHAR, key_id VARCHAR, "
-        "session_id VARCHAR, patient_id VARCHAR, event_at TIMESTAMPTZ, timed BOOLEAN DEFAULT true)"
+        "session_id VARCHAR, patient_id VARCHAR, event_at TIMESTAMPTZ, timed BOOLEAN DEFAULT true, "
+        "lost BOOLEAN DEFAULT false)"
     )
     db.execute(
         "INSERT INTO reached BY NAME SELECT DISTINCT feed, clinic_id, key_id, session_id, "
-        f"patient_id, event_at, timed FROM touched_rows WHERE {_among(feeds)}"
+        f"patient_id, event_at, timed, lost FROM touched_rows WHERE {_among(feeds)}"
     )
     db.execute(
         "INSERT INTO reached BY NAME SELECT feed, clinic_id, session_id, patient_id, "
-        "false AS timed FROM ops.quarantine "
+        "false AS timed, true AS lost FROM ops.quarantine "
         "WHERE quarantined_run > $judged_run OR released_run > $judged_run",
         {"judged_run": judged_run},
     )

@@ -11,8 +11,9 @@ import hashlib
 import hmac
 from pathlib import Path
 
+from flows.errors import KeelError
 from flows.pseudonyms import pseudonym_key
-from flows.raw import KEPT_ROW, NETWORK, write_parquet
+from flows.raw import KEPT_ROW, NETWORK, keep, state_of
 from flows.retention import GONE, of_people, theirs
 from flows.sources import identifier, quoted
 from flows.warehouse import Warehouse
@@ -32,7 +33,7 @@ def add_tombstones(warehouse: Warehouse) -> None:
     known = tombstones(warehouse)
     if known.exists():
         hashes += f" UNION SELECT hash FROM read_parquet({quoted(str(known))})"
-    write_parquet(warehouse.db, f"SELECT DISTINCT hash FROM ({hashes}) ORDER BY 1", known, {})
+    keep(warehouse.db, f"SELECT DISTINCT hash FROM ({hashes}) ORDER BY 1", known, {})
 
 
 def remove_tombstone(warehouse: Warehouse, clinic_id: str, patient_id: str) -> bool:
@@ -47,7 +48,7 @@ def remove_tombstone(warehouse: Warehouse, clinic_id: str, patient_id: str) -> b
     mine = _hash("'patient'", "getvariable('purge_clinic')", "getvariable('purge_patient')")
     found = db.execute(f"SELECT 1 FROM purged WHERE hash = {mine}").fetchone() is not None
     if found:
-        write_parquet(db, f"SELECT hash FROM purged WHERE hash <> {mine} ORDER BY 1", known, {})
+        keep(db, f"SELECT hash FROM purged WHERE hash <> {mine} ORDER BY 1", known, {})
     return found
 
 
@@ -85,8 +86,16 @@ def _hash(kind: str, clinic: str, name: str) -> str:
 
 
 def _ready(warehouse: Warehouse) -> None:
-    """The key and the hashes, where SQL finds them and no message of DuckDB quotes them."""
+    """The key and the hashes, where SQL finds them and no message of DuckDB quotes them.
+
+    Raises KeelError when the hashes are damaged, since those purged would come back unnoticed.
+    """
     db, known = warehouse.db, tombstones(warehouse)
+    if known.exists() and state_of(db, known) == "damaged":
+        raise KeelError(
+            f"{known}: is damaged, and without it rows of purged patients would be loaded again; "
+            "put the file of the newest backup there, then run `keel purge` again."
+        )
     key = hmac.new(pseudonym_key(warehouse), b"purge", hashlib.sha256).hexdigest()
     db.execute("SET VARIABLE purge_key = ?", [key])
     source = f"read_parquet({quoted(str(known))})" if known.exists() else "(SELECT NULL AS hash)"

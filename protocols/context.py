@@ -10,7 +10,7 @@ import polars as pl
 
 from protocols.durations import Length
 from protocols.expressions import Expression, Type, compile_expression
-from protocols.sentences import sentence
+from protocols.sentences import number_words, sentence
 from protocols.times import INSTANT, clock, day_and_clock, midnight, window_end, window_start
 
 _NEVER = pl.lit(datetime(1, 1, 1, tzinfo=UTC), INSTANT)
@@ -53,12 +53,6 @@ class Judged:
     def moment(self, at: pl.Expr) -> pl.Expr:
         """Local YYYY-MM-DD HH:MM."""
         return day_and_clock(at, self.zones)
-
-
-def number_words(value: pl.Expr) -> pl.Expr:
-    """A number without needless decimals."""
-    rounded = value.cast(pl.Float64).round(2)
-    return rounded.cast(pl.String).str.strip_suffix(".0")
 
 
 def minute_words(value: pl.Expr) -> pl.Expr:

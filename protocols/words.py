@@ -28,7 +28,7 @@ _MOMENTS: Mapping[str, str] = {
     "last_dose_at": "the last dose", "previous_started_at": "the previous session's start",
     "next_started_at": "the next session's start", "dispensed_at": "the dispense",
     "previous_dispensed_at": "the previous dispense", "administered_at": "the scoring",
-    "local_date": "the day itself",
+    "local_date": "the day itself", "recorded_at": "being charted",
 }  # fmt: skip
 _UNITS: Mapping[str, str] = {
     "_mg_per_kg": "mg/kg", "_mmhg": "mmHg", "_bpm": "per minute", "_pct": "%", "_mg": "mg",

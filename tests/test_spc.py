@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.spc import Point, p_chart, xmr_chart
+from flows.spc import Point, Series, p_chart, xmr_chart
 
 # Montgomery, Introduction to Statistical Quality Control, example 7.1: nonconforming cans of frozen
 # orange juice concentrate, 30 samples of 50.
@@ -19,6 +19,14 @@ CANS = [12, 15, 8, 10, 4, 7, 16, 9, 14, 10, 5, 6, 17, 12, 22, 8, 10, 5, 13, 11, 
 # The same book, example 6.5: costs of processing 20 mortgage loans, in US dollars.
 LOANS = [310, 288, 297, 298, 307, 303, 294, 297, 308, 306, 294, 299, 297, 299, 314, 295, 293, 306,
          301, 304]  # fmt: skip
+# Attendances at emergency departments of the NHS in twenty weeks, those seen within four hours and
+# all: Mohammed et al., "Statistical process control charts for attribute data involving very large
+# sample sizes" (BMJ Quality & Safety 2013;22:362-368), as the R package qicharts2 has them
+# (nhs_accidents).
+SEEN = [266501, 264225, 276532, 281461, 269071, 261215, 270409, 279778, 270483, 270320, 267923,
+        271478, 255353, 256820, 261835, 259144, 255910, 260863, 264465, 260989]  # fmt: skip
+ATTENDED = [280443, 276823, 291681, 296155, 282343, 275888, 283867, 295251, 284468, 282529, 279618,
+            283932, 266629, 268091, 276803, 271578, 266005, 273520, 278574, 273772]  # fmt: skip
 
 
 def test_a_p_chart_as_montgomery_draws_it() -> None:
@@ -33,6 +41,29 @@ def test_a_p_chart_as_montgomery_draws_it() -> None:
 def test_an_xmr_chart_as_montgomery_draws_it() -> None:
     point = xmr_chart(LOANS).points[0]
     assert (point.mean, point.low, point.high) == pytest.approx((300.5, 279.78, 321.22), abs=0.01)
+
+
+# Limits of the first, third and last week as qic(chart = "p") and qic(chart = "pp") of qicharts2
+# 0.8.1 give them.
+def test_laneys_chart_as_qicharts2_draws_it() -> None:
+    plain, widened = (p_chart(SEEN, ATTENDED, laney=laney) for laney in (False, True))
+    assert plain.points[0].mean == pytest.approx(0.95289971134419116)
+    assert limits_of(plain) == pytest.approx(
+        [0.95169956464601502, 0.9540998580423673, 0.95172291159637212, 0.95407651109201019,
+         0.95168503066826537, 0.95411439202011694]
+    )  # fmt: skip
+    assert limits_of(widened) == pytest.approx(
+        [0.9401296441775141, 0.96566977851086822, 0.9403780655785402, 0.96542135710984212,
+         0.93997499652290417, 0.96582442616547814]
+    )  # fmt: skip
+    assert widened.widened == pytest.approx(10.64, abs=0.005)
+    assert sum("outside" in point.signals for point in plain.points) == 16
+    assert not any("outside" in point.signals for point in widened.points)
+
+
+def limits_of(series: Series) -> list[float | None]:
+    points = [series.points[at] for at in (0, 2, 19)]
+    return [limit for point in points for limit in (point.low, point.high)]
 
 
 # The cases of NHSRplotthedots, the NHS's own package (test-ptd_calculate_point_type.R).

@@ -109,6 +109,7 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         "made_at": made_at.isoformat(timespec="seconds"),
         "keel_version": __version__,
         "holds_names": bundle.named,
+        "notes": list(bundle.notes),
         **bundle.about,
         "rows": {table.name: len(table.rows) for table in bundle.tables},
         "files": {

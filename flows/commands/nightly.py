@@ -130,12 +130,16 @@ def tell_watched(summary: Summary, settings: Settings) -> None:
 
 @contextmanager
 def failure_told(settings: Settings) -> Iterator[None]:
-    """Send an alert when the night fails. Addresses that cannot be used are told beforehand."""
-    from flows.alerts import channels, of_failure, send
+    """Send an alert when the night fails, but not when it is turned away: the run that holds the
+    warehouse tells for itself, and nobody waits for a mail server.
+    """
+    from flows.alerts import of_failure, send
+    from flows.errors import WarehouseBusy
 
-    channels(settings.alerts)
     try:
         yield
+    except WarehouseBusy:
+        raise
     except Exception as error:
         send([of_failure(*sentence(error))], settings.alerts, say)
         raise
@@ -151,12 +155,15 @@ def _run_locked(
     plain: bool,
     full: bool,
 ) -> Summary:
-    """What takes seconds to import comes after the lock, so that a second run ends at once. A
-    database that turns out to be damaged is set aside, and the night begun anew.
+    """What takes seconds to import comes after the lock, so that a second run ends at once.
+    Addresses of alerts that cannot be used are told before anything is done. A database that turns
+    out to be damaged is set aside, and the night begun anew.
     """
+    from flows.alerts import channels
     from flows.errors import DamagedWarehouse
     from flows.night import open_night
 
+    channels(settings.alerts)
     opening = partial(
         open_night, settings, feeds=feeds, clinics=clinics, progress=progress, full=full, lock=lock
     )

@@ -12,7 +12,13 @@ from typing import Any
 
 from checks.errors import CheckError
 from flows.doctor.configuration import alerts, settings, sources
-from flows.doctor.contents import blocked_files, clinic_time_zones, newest_run, programmes
+from flows.doctor.contents import (
+    blocked_files,
+    clinic_time_zones,
+    newest_run,
+    programmes,
+    raw_deliveries,
+)
 from flows.doctor.findings import Check, Finding, Installation, Level
 from flows.doctor.folders import disk_room, landing, lock, publish_folder, warehouse_folder
 from flows.doctor.rules import data_contracts, legal_dates, protocols, worked_examples
@@ -26,7 +32,7 @@ __all__ = ["CHECKS", "Installation", "Told", "as_data", "examine", "exit_code", 
 CHECKS: tuple[Check, ...] = (
     python, packages, zone_data, settings, alerts, data_contracts, protocols, worked_examples,
     legal_dates, landing, sources, warehouse_folder, publish_folder, disk_room, lock, newest_run,
-    blocked_files, clinic_time_zones, programmes, prefect_server,
+    blocked_files, raw_deliveries, clinic_time_zones, programmes, prefect_server,
 )  # fmt: skip
 
 

@@ -9,7 +9,10 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flows.doctor.findings import Finding, Installation
+from flows.doctor.folders import is_held
 from flows.faults import counted
+from flows.raw import state_of
+from flows.raw_damage import damaged_files, mending, raw_files
 from flows.warehouse import DATABASE, read_warehouse
 
 OLDEST_RUN = timedelta(hours=48)
@@ -54,6 +57,21 @@ def blocked_files(installation: Installation) -> Iterator[Finding]:
                       "`keel batch list` says why; mend and deliver again")  # fmt: skip
     if not rows:
         yield Finding("ok", "none")
+
+
+def raw_deliveries(installation: Installation) -> Iterator[Finding]:
+    """The deliveries that are kept are, byte for byte, as they were written."""
+    folder = installation.settings.warehouse
+    if not (folder / DATABASE).exists() or is_held(folder):
+        return
+    with read_warehouse(folder) as opened:
+        kept, damaged = raw_files(opened), damaged_files(opened)
+        older = sum(state_of(opened.db, path) == "unsealed" for path in kept)
+    for path in damaged:
+        yield Finding("broken", f"{path}: its bytes are not those that were written",
+                      mending(path))  # fmt: skip
+    unsealed = f", {older:,} of them without a SHA-256: an earlier Keel gave them none"
+    yield Finding("ok", f"{len(kept):,} looked at{unsealed if older else ''}")
 
 
 def clinic_time_zones(installation: Installation) -> Iterator[Finding]:

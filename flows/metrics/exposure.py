@@ -14,7 +14,7 @@ import polars as pl
 
 from flows.metrics.flags import since, worst
 from protocols.risk import Exposure, Signal
-from protocols.sentences import sentence
+from protocols.sentences import amount_words, day_words, sentence
 from protocols.times import local_day
 
 DRUG = ("clinic_id", "patient_id", "drug")
@@ -90,7 +90,7 @@ def high_exposure(
         observed=pl.col("sum_iv_mg"),
         reason=sentence(
             "{} mg of {} " + word + " in the {} days up to {}, as if into a vein",
-            pl.col("sum_iv_mg").round(0).cast(pl.Int64), "drug", pl.lit(days), "day",
+            amount_words(pl.col("sum_iv_mg")), "drug", pl.lit(days), day_words("day"),
         ),
     )  # fmt: skip
     return worst(since(events, signal, as_of), signal, row_feed)

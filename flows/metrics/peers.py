@@ -15,7 +15,7 @@ from flows.funnels import funnel
 from flows.metrics.flags import REACHED, worst
 from protocols.risk import Signal
 from protocols.scoring import SLACK
-from protocols.sentences import sentence
+from protocols.sentences import number_words, sentence
 
 _PERSON = ("clinic_id", "subject_id")
 _EVENTS, _TRIALS = pl.col("events"), pl.col("trials")
@@ -72,4 +72,4 @@ def _judged(rows: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
 
 
 def _per_cent(share: str) -> pl.Expr:
-    return (pl.col(share) * 100).round(1)
+    return number_words((pl.col(share) * 100).round(1))

@@ -13,9 +13,8 @@ import polars as pl
 
 from flows.metrics.flags import counted, worst
 from flows.metrics.lot_balance import LOT
-from flows.metrics.stock import in_text
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import count_words, day_words, exact_words, sentence
 from protocols.times import local_day
 
 _DRUG = ("clinic_id", "drug")
@@ -62,7 +61,7 @@ def _overdue(
         )
     )
     late = (local_day(pl.col("cutoff"), zones) - day.dt.offset_by(step)).dt.total_days()
-    overdue = sentence("a count has been due for {} days", late)
+    overdue = sentence("a count has been due for {}", count_words(late, "day"))
     said = pl.when("counted").then(pl.lit("last counted on")).otherwise(
         pl.lit("never counted, in stock since")
     )  # fmt: skip
@@ -70,7 +69,7 @@ def _overdue(
         "clinic_id", "row_id", "at",
         subject_id=subject,
         observed=late.cast(pl.Float64),
-        reason=sentence("{} {} {}: {}", pl.col("drug"), said, day, overdue),
+        reason=sentence("{} {} {}: {}", pl.col("drug"), said, day_words(day), overdue),
     )  # fmt: skip
 
 
@@ -84,14 +83,14 @@ def losses_told_late(
     day = pl.duration(days=1)
     found, told = _days("dea_notified_at", zones)
     passed = pl.business_day_count(found + day, told + day, holidays=holidays)
-    return _clock(losses, signal, "dea_notified_at", passed, "business days", "told")
+    return _clock(losses, signal, "dea_notified_at", passed, "business day", "told")
 
 
 def loss_forms_late(losses: pl.LazyFrame, signal: Signal, zones: Sequence[str]) -> pl.LazyFrame:
     """Calendar days from the discovery of a possible loss to its Form 106, else to the cut-off."""
     found, sent = _days("form106_submitted_at", zones)
     passed = (sent - found).dt.total_days()
-    return _clock(losses, signal, "form106_submitted_at", passed, "days", "reported on Form 106")
+    return _clock(losses, signal, "form106_submitted_at", passed, "day", "reported on Form 106")
 
 
 def losses_undated(losses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
@@ -126,12 +125,12 @@ def _clock(
         at=_DISCOVERED,
         observed=passed.cast(pl.Float64),
         reason=sentence(
-            "possible loss of {}, {}{} after {} {}",
-            _missing(), negation, pl.lit(done), passed, pl.lit(unit),
+            "possible loss of {}, {}{} after {}",
+            _missing(), negation, pl.lit(done), count_words(passed, unit),
         ),
     )  # fmt: skip
     return worst(events, signal, "inventory")
 
 
 def _missing() -> pl.Expr:
-    return sentence("{} mg of {}", in_text(pl.col("amount_mg")), pl.col("drug"))
+    return sentence("{} mg of {}", exact_words(pl.col("amount_mg")), pl.col("drug"))

@@ -14,9 +14,9 @@ import polars as pl
 
 from flows.metrics.flags import counted, since, worst
 from flows.metrics.money import decimals, millionths
-from flows.metrics.stock import in_text, named
+from flows.metrics.stock import named
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import day_words, exact_words, sentence
 from protocols.times import local_day
 
 _SESSION = ("clinic_id", "drug", "session_id")
@@ -89,7 +89,7 @@ def _less(
             "clinic_id", "row_id", "at",
             subject_id=named(pl.col("lot")),
             reason=sentence(
-                reason, in_text(decimals(pl.col("_sum"))), pl.col("drug"), in_text(decimals(known))
+                reason, exact_words(decimals(pl.col("_sum"))), "drug", exact_words(decimals(known))
             ),
         )
     )  # fmt: skip
@@ -134,7 +134,7 @@ def unrecorded_waste(doses: pl.LazyFrame, signal: Signal, zones: Sequence[str]) 
             observed=decimals(pl.col("_left")).cast(pl.Float64),
             reason=sentence(
                 "{} mg of {} opened on {} were neither given nor charted as wasted",
-                in_text(decimals(pl.col("_left"))), pl.col("drug"), pl.col("day"),
+                exact_words(decimals(pl.col("_left"))), pl.col("drug"), day_words("day"),
             ),
         )
     )  # fmt: skip

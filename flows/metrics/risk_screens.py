@@ -14,7 +14,7 @@ from flows.metrics.exposure import DRUG
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import ScaleBand, Signal
 from protocols.scoring import SLACK
-from protocols.sentences import sentence
+from protocols.sentences import amount_words, day_words, number_words, sentence
 from protocols.times import local_day
 
 PATIENT = ("clinic_id", "patient_id")
@@ -37,7 +37,9 @@ def urine_screens(
     said = "not to be expected" if explained else "positive, and nobody wrote whether expected"
     events = screens.filter(odd).select(
         "clinic_id", "at", subject_id="patient_id", row_id="screening_id",
-        reason=sentence(f"the screen of {{}} was {said}", local_day(pl.col("at"), zones)),
+        reason=sentence(
+            f"the screen of {{}} was {said}", day_words(local_day(pl.col("at"), zones))
+        ),
     )  # fmt: skip
     return counted(since(events, signal, as_of), signal, "screenings")
 
@@ -66,7 +68,7 @@ def screener(
         observed="score",
         reason=sentence(
             f"{_band(signal).instrument} of {{}} on {{}}",
-            pl.col("score").round(1), local_day(pl.col("at"), zones),
+            number_words(pl.col("score")), day_words(local_day(pl.col("at"), zones)),
         ),
     )  # fmt: skip
     return worst(events, signal, "outcomes")
@@ -103,8 +105,8 @@ def urinary_symptoms(
         oldest_at=pl.min_horizontal("at", "first_at"),
         reason=sentence(
             f"{_band(signal).instrument} of {{}} on {{}}, and {{}} mg as if into a vein",
-            pl.col("score").round(1), local_day(pl.col("at"), zones),
-            pl.col("observed").round(0).cast(pl.Int64),
+            number_words(pl.col("score")), day_words(local_day(pl.col("at"), zones)),
+            amount_words(pl.col("observed")),
         ),
     )  # fmt: skip
     return worst(events, signal, "outcomes")

@@ -13,7 +13,7 @@ import polars as pl
 
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import amount_words, day_words, sentence
 from protocols.times import local_day
 
 COURSE = ("clinic_id", "patient_id", "protocol", "course")
@@ -101,7 +101,7 @@ def _risen(held: pl.LazyFrame, signal: Signal, as_of: datetime, what: str) -> pl
         observed=rise,
         reason=sentence(
             f"{what} up to {{}}: {{}} % more than before, and no response",
-            "day", rise.round(0).cast(pl.Int64),
+            day_words("day"), amount_words(rise.round(0)),
         ),
     )  # fmt: skip
     once = events.sort("observed", descending=True).unique(

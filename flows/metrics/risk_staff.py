@@ -13,9 +13,8 @@ import polars as pl
 from flows.metrics.flags import counted
 from flows.metrics.opening import opening_spans
 from flows.metrics.peers import above_peers, unusual
-from flows.metrics.stock import in_text
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import exact_words, sentence
 from protocols.times import local_day
 
 _ACTOR, _WITNESS = pl.col("actor_id"), pl.col("witness_id")
@@ -100,7 +99,7 @@ def _by_actor(entries: pl.LazyFrame, signal: Signal, how: str) -> pl.LazyFrame:
         "clinic_id", subject_id="actor_id", row_id="entry_id", at="occurred_at",
         reason=sentence(
             "{} mg of {} {}, {}",
-            in_text(pl.col("amount_mg")), pl.col("drug"), pl.col("kind"), pl.lit(how),
+            exact_words(pl.col("amount_mg")), pl.col("drug"), pl.col("kind"), pl.lit(how),
         ),
     )  # fmt: skip
     return counted(events, signal, "inventory")
@@ -111,7 +110,7 @@ def doses_without_session(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     events = doses.filter(pl.col("administered_by").is_not_null()).select(
         "clinic_id", subject_id="administered_by", row_id="dose_id", at="started_at",
         reason=sentence(
-            "{} mg of {} given in no session", in_text(pl.col("amount_mg")), pl.col("drug")
+            "{} mg of {} given in no session", exact_words(pl.col("amount_mg")), pl.col("drug")
         ),
     )  # fmt: skip
     return counted(events, signal, "doses")

@@ -11,9 +11,9 @@ import polars as pl
 from flows.metrics.flags import counted, worst
 from flows.metrics.lot_balance import counts
 from flows.metrics.money import millionths
-from flows.metrics.stock import in_text, named
+from flows.metrics.stock import named
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import count_words, exact_words, sentence
 
 ESKETAMINE = pl.col("drug") == "esketamine"
 
@@ -43,8 +43,8 @@ def _variances(entries: pl.LazyFrame, *, received: bool) -> pl.LazyFrame:
             observed=variance.abs().cast(pl.Float64),
             reason=sentence(
                 "counted {} mg of {} where " + book + " {} mg: {} mg {}",
-                in_text(pl.col("counted_mg")), pl.col("drug"), in_text(pl.col("expected_mg")),
-                in_text(variance.abs()), which,
+                exact_words(pl.col("counted_mg")), "drug", exact_words(pl.col("expected_mg")),
+                exact_words(variance.abs()), which,
             ),
         )
     )  # fmt: skip
@@ -54,7 +54,7 @@ def partial_devices(entries: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     """Entries of esketamine that are no whole number of devices."""
     events = entries.filter(ESKETAMINE, ~_whole(pl.col("amount_mg"), signal)).select(
         "clinic_id", subject_id="lot", row_id="entry_id", at="occurred_at",
-        reason=sentence("{} mg of esketamine {}", in_text(pl.col("amount_mg")), _done()),
+        reason=sentence("{} mg of esketamine {}", exact_words(pl.col("amount_mg")), _done()),
     )  # fmt: skip
     return counted(events, signal, "inventory")
 
@@ -67,9 +67,12 @@ def partial_doses(doses: pl.LazyFrame, signal: Signal) -> pl.LazyFrame:
     events = doses.filter(ESKETAMINE, partial).select(
         "clinic_id", subject_id=named(pl.col("lot")), row_id="dose_id", at="started_at",
         reason=pl.when(devices.is_null())
-        .then(sentence("{} mg of esketamine given", in_text(amount)))
+        .then(sentence("{} mg of esketamine given", exact_words(amount)))
         .otherwise(
-            sentence("{} mg of esketamine given from {} devices", in_text(amount), devices)
+            sentence(
+                "{} mg of esketamine given from {}",
+                exact_words(amount), count_words(devices, "device"),
+            )
         ),
     )  # fmt: skip
     return counted(events, signal, "doses")

@@ -13,7 +13,7 @@ import polars as pl
 
 from flows.metrics.flags import counted, since, worst
 from protocols.risk import Signal
-from protocols.sentences import sentence
+from protocols.sentences import count_words, day_words, sentence
 from protocols.times import local_day
 
 FEED = "dispenses"
@@ -40,7 +40,11 @@ def early_refills(supplies: pl.LazyFrame, signal: Signal, as_of: datetime) -> pl
         "clinic_id",
         **_SUPPLY,
         observed=early.cast(pl.Float64),
-        reason=sentence("fetched on {}, {} days before the one before ends", "day", early),
+        reason=sentence(
+            "fetched on {}, {} before the supply before it ends",
+            day_words("day"),
+            count_words(early, "day"),
+        ),
     )
     return worst(since(events, signal, as_of), signal, FEED)
 
@@ -65,7 +69,9 @@ def overlapping_supplies(supplies: pl.LazyFrame, signal: Signal, as_of: datetime
     ).filter(pl.col("days") > 0)
     said = {
         "observed": pl.col("days").cast(pl.Float64),
-        "reason": sentence("{} days together with {}, from {}", "days", "where", "day"),
+        "reason": sentence(
+            "{} together with {}, from {}", count_words("days", "day"), "where", day_words("day")
+        ),
     }
     before = {name: f"{column}_before" for name, column in _SUPPLY.items()}
     events = pl.concat(
@@ -101,7 +107,7 @@ def several_prescribers(supplies: pl.LazyFrame, signal: Signal, as_of: datetime)
         observed=pl.col("prescribers").cast(pl.Float64),
         reason=sentence(
             "supplies of {} prescribers in {} days up to {}",
-            "prescribers", pl.lit(int(signal.parameters["within_days"])), "day",
+            "prescribers", pl.lit(int(signal.parameters["within_days"])), day_words("day"),
         ),
     )  # fmt: skip
     return worst(since(events, signal, as_of), signal, FEED)
@@ -154,7 +160,7 @@ def pdmp_not_queried(
     events = missed.select(
         "clinic_id",
         **_SUPPLY,
-        reason=sentence("not asked in the {} days before {}", pl.lit(days), "day"),
+        reason=sentence("not asked in the {} days before {}", pl.lit(days), day_words("day")),
     )
     return counted(since(events, signal, as_of), signal, FEED)
 
@@ -183,7 +189,7 @@ def refills_despite_missed_reviews(
         observed=pl.col("missed").cast(pl.Float64),
         reason=sentence(
             "fetched on {}; of the reviews since the one before {} missed, none held",
-            "day", "missed",
+            day_words("day"), "missed",
         ),
     )  # fmt: skip
     return worst(since(events, signal, as_of), signal, FEED)

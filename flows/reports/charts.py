@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -18,6 +19,7 @@ from markupsafe import Markup
 Spec = dict[str, Any]
 INK, QUIET, ACCENT, RED, GREEN = "#17222c", "#54616d", "#17567f", "#9c1616", "#1b5c34"
 WIDTH, HEIGHT = 560, 210
+MOST_TICKS = 8
 _ARIA = re.compile(r'\s(?:role|aria-[a-z]+|class)="[^"]*"')
 _CONFIG: Spec = {
     "font": "Helvetica, Arial, Liberation Sans, sans-serif",
@@ -91,8 +93,18 @@ def control_chart(
         })  # fmt: skip
     time = {"field": "period", "type": "temporal", "title": None,
             "axis": {"grid": False, "labelOverlap": True, "format": dates,
-                     "tickCount": 7}}  # fmt: skip
+                     "values": _ticks([point["period"] for point in points])}}  # fmt: skip
     return _layered(points, layers, time)
+
+
+def _ticks(periods: Sequence[str]) -> list[Spec]:
+    """Every so many of the points, the latest among them: a tick between two points would bear the
+    name of one of them again."""
+    step = -(-len(periods) // MOST_TICKS)
+    return [
+        {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour}
+        for at in map(datetime.fromisoformat, periods[::-1][::step][::-1])
+    ]
 
 
 def funnel_chart(

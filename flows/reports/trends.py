@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from flows.reports.chart_words import chart_says, signals_say, tenths
 from flows.reports.charts import Chart, control_chart, drawn, nothing
 from flows.reports.periods import SESSION_COUNTS, Period, full_enough, period_of, periods
 from flows.reports.queries import Row
-from flows.reports.words import SIGNALS, day, number, percent
-from flows.spc import FIRM_POINTS, LEAST_POINTS, Series, p_chart, xmr_chart
+from flows.reports.words import day, percent
+from flows.spc import Series, p_chart, xmr_chart
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,10 +65,14 @@ def share_chart(
         return nothing(title, "Too little for a chart over time yet: it needs two periods.")
     if all(row["hits"] == row["trials"] for row in found):
         return nothing(title, f"Met every time since {day(found[0]['period'])}: nothing to draw.")
+    if not any(row["hits"] for row in found):
+        of = sum(row["trials"] for row in found)
+        return nothing(title, f"Met 0 of {of:,} times since {day(found[0]['period'])}: nothing to "
+                       "draw.")  # fmt: skip
     series = p_chart(*_counts(found), rebase=_rebase(found), target=target)
     lines = [
         (day(row["period"]), f"{row['hits']} of {row['trials']}", percent(point.value),
-         percent(point.low), percent(point.high), _told(point.signals))
+         percent(point.low), percent(point.high), signals_say(point.signals))
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = (f"{period.capitalize()} from", "Met", "Share", "Lower limit", "Upper limit", "Signal")
@@ -98,10 +103,14 @@ def measure_chart(
     """An XmR chart of rows with period and value."""
     if len(found) < 2:
         return nothing(title, "Too little for a chart over time yet: it needs two periods.")
+    if len({row["value"] for row in found}) == 1:
+        always = tenths(float(found[0]["value"]))
+        return nothing(title, f"{always} {axis} in each period since {day(found[0]['period'])}: "
+                       "nothing to draw.")  # fmt: skip
     series = xmr_chart([float(row["value"]) for row in found], better=better)
     lines = [
-        (day(row["period"]), number(point.value), number(_rounded(point.low)),
-         number(_rounded(point.high)), _told(point.signals))
+        (day(row["period"]), tenths(point.value), tenths(point.low), tenths(point.high),
+         signals_say(point.signals))
         for row, point in zip(found, series.points, strict=True)
     ]  # fmt: skip
     heads = ("From", "Value", "Lower limit", "Upper limit", "Signal")
@@ -120,7 +129,8 @@ def _chart(
     *,
     better: int,
 ) -> Chart:
-    says = _says(found, series, form, target)
+    days = [row["period"] for row in found]
+    says = chart_says(days, series, target, shares=form == ".0%")
     phase = 0
     points = []
     for at, (row, point) in enumerate(zip(found, series.points, strict=True)):
@@ -132,8 +142,7 @@ def _chart(
              "state": _state(point.value, point.mean, bool(point.signals), better)}
         )  # fmt: skip
     rebased = [_noon(found[at]["period"] - timedelta(days=3)) for at in series.rebased]
-    days = [row["period"].day for row in found]
-    dates = "%b %Y" if set(days) == {1} else "%-d %b"
+    dates = "%b %Y" if {at.day for at in days} == {1} else "%-d %b"
     picture = control_chart(points, rebased, axis, (form, dates))
     svg = drawn(picture, f"{title}. {says}")
     return Chart(title, caption, says, table[0], table[1], svg)
@@ -156,47 +165,7 @@ def _state(value: float, mean: float, signals: bool, better: int) -> str:
     return "improvement" if (value > mean) == (better > 0) else "concern"
 
 
-def _told(signals: Sequence[str]) -> str:
-    return "; ".join(SIGNALS[name] for name in signals) or "none"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
-
-
 def _rebase(found: list[Row]) -> list[int]:
     """Where the version that judged most recently is another one."""
     versions = [row.get("version") for row in found]
     return [at for at in range(1, len(versions)) if versions[at] != versions[at - 1]]
-
-
-def _says(found: list[Row], series: Series, form: str, target: float | None) -> str:
-    """The chart in words: for whoever cannot see it, and whoever has ten seconds."""
-    shown = percent if form == ".0%" else number
-    last = series.points[-1]
-    said = [f"Last: {shown(_rounded(last.value))}"]
-    if series.short:
-        said.append(f"no limits yet, with fewer than {LEAST_POINTS} points")
-    else:
-        low, high = shown(_rounded(last.low)), shown(_rounded(last.high))
-        said.append(f"mean {shown(_rounded(last.mean))}, by chance {low} to {high}")
-    words = {"improvement": "a change for the better", "concern": "a change for the worse",
-             "common": "no sign of a change"}[series.variation]  # fmt: skip
-    if series.variation == "common" and last.signals:
-        words = "a change"
-    if not series.short:
-        said.append(words + (f" ({_told(last.signals)})" if last.signals else ""))
-    sentence = f"{'; '.join(said)}."
-    if target is not None and series.assurance is not None:
-        sentence += {
-            "passes": f" The target of {percent(target)} will be met as things are.",
-            "fails": f" The target of {percent(target)} will not be met unless something changes.",
-            "hit_or_miss": f" Whether the target of {percent(target)} is met is up to chance.",
-        }[series.assurance]
-    if series.trial:
-        sentence += f" Trial limits: fewer than {FIRM_POINTS} points."
-    if series.rebased:
-        sentence += " Limits begin anew where the protocol changed (upright line)."
-    if series.widened is not None:
-        sentence += f" Limits are widened {series.widened:.1f} times (Laney's p′)."
-    return sentence

@@ -64,6 +64,14 @@ def day(value: date | datetime | None) -> str:
     return f"{value.day} {value:%b %Y}" if value is not None else EMPTY
 
 
+def days(first: date, last: date) -> str:
+    """ "1 Nov 2026", "28 Oct to 1 Nov 2026", "30 Dec 2025 to 2 Jan 2026"."""
+    if first == last:
+        return day(first)
+    start = f"{first.day} {first:%b}" if first.year == last.year else day(first)
+    return f"{start} to {day(last)}"
+
+
 def month(value: date | None) -> str:
     """ "November 2026"."""
     return f"{value:%B %Y}" if value is not None else EMPTY

@@ -50,8 +50,9 @@ def verdict(rule: ResponseRule, judged: Judged) -> Outcome:
         .then(pl.lit("start of the window not charted"))
         .otherwise(
             sentence(
-                "{} of {} {} without {} within {}", unanswered, pl.col(f"{rule.id}.true"),
-                pl.lit(rule.trigger.of), pl.lit(rule.then.of), pl.lit(rule.then.within.words),
+                "{} of {} {} not followed by {} within {}", unanswered,
+                pl.col(f"{rule.id}.true"), pl.lit(_rows(rule.trigger.of, rule.trigger.where)),
+                pl.lit(_rows(rule.then.of, rule.then.where)), pl.lit(rule.then.within.words),
             )
         ),
         due_at=pl.col(f"{rule.id}.due_at"),
@@ -59,6 +60,10 @@ def verdict(rule: ResponseRule, judged: Judged) -> Outcome:
         of=rule.then.of,
         link=rule.then.by,
     )  # fmt: skip
+
+
+def _rows(feed: str, where: str | None) -> str:
+    return f"{feed} with {expression_words(where)}" if where is not None else feed
 
 
 def asks(rule: ResponseRule) -> Asks:

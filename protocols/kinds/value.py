@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from protocols.context import Judged, limit_words, number_words
+from protocols.context import Judged, limit_words
 from protocols.expressions import SLACK
 from protocols.kinds import MET, NOT_MET, Asks, Outcome, status
 from protocols.linked import Part
 from protocols.model import Missing, Scalar, ValueRule
-from protocols.sentences import sentence
+from protocols.sentences import number_words, sentence
 from protocols.words import expression_words, unit_of
 from protocols.words import number_words as plain_number
 

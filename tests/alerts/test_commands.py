@@ -42,7 +42,7 @@ def test_a_wrong_address_is_told_before_the_night(monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 2
     assert "alerts.urls: number 2 is no address" in done.stderr
     assert "secret-token" not in done.output
-    assert not Path("warehouse").exists()
+    assert not Path("warehouse/keel.duckdb").exists()
 
 
 def test_alive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,19 @@ rules:
      from: first_dose_at, to: monitoring_ended_at, min: 2h}
   - {id: weight, title: Weight, kind: value, severity: minor, tier: T4,
      expr: weight_kg is not null, is: true}
+  - {id: heavy, title: Heavy, kind: value, severity: minor, tier: T1, source: label,
+     when: weight_kg > 300, expr: dose_mg, max: 28}
 """
+# Nothing of May's is later.
+AS_OF = datetime(2026, 6, 30, 12, tzinfo=UTC)
 NAMES = ("Zelda", "Quixote", "Yorick", "Xanadu", "=Formula")
 MAY = ("--clinic", "north", "--from", "2026-05-01", "--to", "2026-05-31")
 
 
 def may(folder: Path) -> Nights:
     """Published: three sessions with esketamine and one outside the month, two infusions, two
-    supplies dispensed, and the stock book of a lot.
+    supplies dispensed, and the stock book of a lot; of another lot, which did not move in May, a
+    loss that was found then; another clinic's session and stock.
     """
     nights = Nights(folder)
     nights.write_protocol("nasal.yaml", NASAL)
@@ -49,6 +55,7 @@ def may(folder: Path) -> Nights:
         [
             {"staff_id": "u1", "role": "prescriber", "rems_trained_on": "2026-01-01"},
             {"staff_id": "u2", "role": "nurse"},
+            {"staff_id": "u3", "role": "nurse", "rems_trained_on": "2026-05-20"},
         ],
     )
     nights.rows(
@@ -74,7 +81,7 @@ def may(folder: Path) -> Nights:
         [
             _nasal("e1", "p1", "2026-05-04T10:00", "2026-05-04T12:04", "2026-05-11T23:59"),
             _nasal("e2", "p2", "2026-05-04T11:00", "2026-05-04T13:30", "2026-05-12T00:01"),
-            _nasal("e3", "p1", "2026-05-11T10:00", "2026-05-11T11:00", ""),
+            {**_nasal("e3", "p1", "2026-05-11T10:00", "2026-05-11T11:00", ""), "monitor_id": "u3"},
             _nasal("e4", "p2", "2026-04-30T23:59", "2026-05-01T02:30", "2026-05-01T09:00"),
             {**_infusion("s1", "p3"), "weight_kg": "80"},
             _infusion("s2", "p3"),
@@ -83,7 +90,14 @@ def may(folder: Path) -> Nights:
     nights.rows(
         "north/doses_x.csv",
         [
-            _spray("e1", "p1", "2026-05-04T10:00", devices="2", ended_at="2026-05-04T10:05"),
+            _spray(
+                "e1",
+                "p1",
+                "2026-05-04T10:00",
+                devices="2",
+                ended_at="2026-05-04T10:05",
+                wasted_mg="0",
+            ),
             _spray("e2", "p2", "2026-05-04T11:00", devices="1"),
             _spray("e2", "p2", "2026-05-04T11:05", devices="1", dose_id="e2-second"),
             _spray("e3", "p1", "2026-05-11T10:00", devices="3"),
@@ -128,6 +142,11 @@ def may(folder: Path) -> Nights:
             ),
             _entry("i5", "count", "270", "2026-05-20T18:00"),
             _entry("i6", "received", "100", "2026-06-01T00:00"),
+            _entry("i7", "received", "50", "2026-04-01T08:00", lot="K9"),
+            _entry(
+                "i8", "lost", "5", "2026-04-28T08:00", lot="K9", discovered_at="2026-05-02T08:00"
+            ),
+            _entry("i9", "received", "70", "2026-07-02T08:00", lot="K9"),
         ],
     )
     nights.rows(
@@ -141,11 +160,29 @@ def may(folder: Path) -> Nights:
                 "reason": "agreed",
                 "approved_by": "director",
                 "approved_on": "2026-05-20",
-            }
+            },
+            _waiver("w2", "north", "e2", "2026-01-01", "2026-04-30"),
+            _waiver("w3", "north", "nobody", "2026-06-02", ""),
+            _waiver("w4", "south", "zebra", "2026-05-02", ""),
+        ],
+    )
+    nights.rows(
+        "south/sessions_x.csv",
+        [_nasal("zebra", "q1", "2026-05-04T10:00", "2026-05-04T11:00", "")],
+    )
+    nights.rows(
+        "south/doses_x.csv",
+        [_spray("zebra", "q1", "2026-05-04T10:00", devices="2", opened_mg="28", wasted_mg="1")],
+    )
+    nights.rows(
+        "south/inventory_x.csv",
+        [
+            _entry(f"zebra-{kind}", kind, "9", "2026-05-05T08:00", lot="zebra-lot")
+            for kind in ("received", "wasted", "count", "lost", "broken")
         ],
     )
     with plain_nights():
-        nights.publish()
+        nights.publish(as_of=AS_OF)
     return nights  # fmt: skip
 
 
@@ -216,6 +253,13 @@ def _supply(name: str, source: str) -> dict[str, str]:
         "dispense_id": name, "patient_id": "p1", "prescriber_id": "u1", "rx_id": "rx",
         "drug": "ketamine", "form": "troche", "strength_mg": "100", "quantity": "4",
         "days_supply": "28", "dispensed_at": "2026-05-07T10:00", "source": source,
+    }  # fmt: skip
+
+
+def _waiver(name: str, clinic: str, subject: str, since: str, until: str) -> dict[str, str]:
+    return {
+        "waiver_id": name, "clinic_id": clinic, "subject_id": subject, "rule_id": "two-hours",
+        "reason": "agreed", "approved_by": "director", "approved_on": since, "expires_on": until,
     }  # fmt: skip
 
 

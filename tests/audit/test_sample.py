@@ -107,9 +107,10 @@ def test_a_seed_draws_the_same_whatever_the_order(
     assert sum(population for _, population, _ in strata) == len(judged)
 
 
-def test_another_seed_draws_others(empty: Warehouse) -> None:
+def test_another_seed_draws_others_and_a_number_the_first_of_them(empty: Warehouse) -> None:
     judged = [(f"s{at}", date(2026, 1, 2)) for at in range(80)]
     assert draw(empty, judged, 1, None)[0] != draw(empty, judged, 2, None)[0]
+    assert set(draw(empty, judged, 1, 10)[0]) == expected(judged, 1, 10)
 
 
 def test_a_sample_is_a_folder_to_print(month: Nights, tmp_path: Path) -> None:
@@ -129,6 +130,7 @@ def test_a_sample_is_a_folder_to_print(month: Nights, tmp_path: Path) -> None:
     assert any(row["item"].startswith("Two hours") and row["keel_has"] == "met, waived"
                for row in lines)  # fmt: skip
     assert {row[name] for row in lines for name in ("chart_has", "agrees", "note")} == {""}
+    assert not any(row["item"].startswith("Heavy") for row in lines)  # it did not apply
     assert manifest(out)["seed"] == 7
 
 
@@ -147,8 +149,8 @@ def test_the_same_seed_gives_the_same_files_and_none_is_told_which(
 
 def test_a_period_without_sessions_is_one_sentence(month: Nights, tmp_path: Path) -> None:
     out = tmp_path / "sample"
-    done = audit(month, "sample", "--clinic", "south", "--from", "2026-05-01", "--to",
-                 "2026-05-31", "--out", out)  # fmt: skip
+    done = audit(month, "sample", "--clinic", "south", "--from", "2026-01-01", "--to",
+                 "2026-01-31", "--out", out)  # fmt: skip
     assert done.exit_code == 2
     assert "choose another period" in done.stderr
     assert not out.exists()

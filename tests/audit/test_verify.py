@@ -70,6 +70,16 @@ def test_missing_and_added_files_are_named(packed: Path, tmp_path: Path) -> None
     assert "waiver.csv: is not in the manifest" in done.stdout
 
 
+def test_a_link_is_not_of_the_bundle(packed: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(packed, copy)
+    (copy / "elsewhere").symlink_to(tmp_path)
+    (copy / "nowhere").symlink_to(tmp_path / "nothing")
+    assert verify_bundle(copy).problems == (
+        "elsewhere: is not in the manifest", "nowhere: is not in the manifest",
+    )  # fmt: skip
+
+
 def test_what_is_whole_is_intact_offline_and_with_its_log(month: Nights, packed: Path) -> None:
     assert keel("audit", "verify", packed).exit_code == 0
     done = audit(month, "verify", packed, "--publish", month.settings.publish, "--json")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pypdf import PdfReader
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,6 +21,8 @@ pytestmark = pytest.mark.skipif(
     not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}; `apt-get install chromium`"
 )
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+# An A4 sheet less the margins of site.css, at 96 to the inch.
+PAPER = {"width": 688, "height": 1017}
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +122,30 @@ def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, published: Path) 
 
 
 def test_paper_has_no_navigation_and_cuts_nothing_off(browser: Browser, published: Path) -> None:
-    context = browser.new_context(viewport={"width": 794, "height": 1123}, bypass_csp=True)
+    context = browser.new_context(viewport=PAPER, bypass_csp=True)
     page = context.new_page()
     page.emulate_media(media="print")
-    page.goto(first_page(published))
-    assert not page.get_by_role("navigation", name="Pages").is_visible()
-    assert page.get_by_role("heading", level=1).is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 794
+    wide = {}
+    for path in page_types(published):
+        page.goto(path.as_uri())
+        assert not page.get_by_role("navigation", name="Pages").is_visible()
+        assert page.get_by_role("heading", level=1).is_visible()
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > PAPER["width"]:
+            wide[path.name] = width
     context.close()
+    assert wide == {}
+
+
+def test_no_heading_is_the_last_line_of_a_sheet(browser: Browser, published: Path) -> None:
+    """Headings and the pictures below them stay together: of the PDF of the trends, no page ends
+    with the title of a chart."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((published / "current" / "report" / "trends.html").resolve().as_uri())
+    titles = {title.inner_text().strip() for title in page.get_by_role("heading").all()}
+    sheets = PdfReader(io.BytesIO(page.pdf(format="Letter"))).pages
+    context.close()
+    last = [lines[-1] for sheet in sheets if (lines := sheet.extract_text().strip().splitlines())]
+    assert len(last) > 1
+    assert not titles & set(last)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.lock import locked
 from flows.warehouse import open_warehouse
+from tests.alerts.servers import webhook
 from tests.commands.cli import snapshot
 from tests.e2e.networks import command, nightly
 from tests.faults.conftest import Reference
@@ -45,6 +47,19 @@ def test_a_second_night_ends_at_once_and_changes_nothing(
         assert second.returncode == 3, said
         assert snapshot(work) == before
     assert "another run holds the warehouse" in said
+
+
+def test_a_second_night_is_turned_away_before_anybody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of mail or messages may take longer than the two seconds."""
+    with webhook() as (address, posted), locked(tmp_path / "warehouse"):
+        monkeypatch.setenv("KEEL_ALERTS_URLS", address)
+        night = command(*nightly(tmp_path, "2026-01-01T00:00Z"))
+        second = subprocess.Popen(night, stderr=subprocess.DEVNULL, text=True)
+        assert spent(second) < SECONDS
+        assert second.returncode == 3
+    assert posted == []
 
 
 @pytest.mark.long

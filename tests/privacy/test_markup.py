@@ -149,7 +149,16 @@ def test_no_workbook_has_a_formula_of_the_data(published: Nights) -> None:
 
 @pytest.mark.parametrize("at", range(len(FORMULAS)))
 def test_text_that_could_begin_a_formula_is_made_inert(at: int, tmp_path: Path) -> None:
-    write_csv(tmp_path / "x.csv", ["a"], [[FORMULAS[at]], [-5], [None], ["a=b"]])
+    write_csv(tmp_path / "x.csv", [FORMULAS[at]], [[FORMULAS[at]], [-5], [None], ["a=b"]])
     with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
-        assert list(csv.reader(file)) == [["a"], [f"'{FORMULAS[at]}"], ["-5"], [""], ["a=b"]]
+        heading, *cells = csv.reader(file)
+    assert heading == [f"'{FORMULAS[at]}"]
+    assert cells == [[f"'{FORMULAS[at]}"], ["-5"], [""], ["a=b"]]
     assert inert(inert(FORMULAS[at])) == inert(FORMULAS[at])
+
+
+@pytest.mark.parametrize("cell", ["\tx", "\rx", "\nx"])
+def test_text_that_begins_with_a_break_is_made_inert(cell: str) -> None:
+    """A spreadsheet may take what follows for a cell of its own."""
+    assert inert(cell) == f"'{cell}"
+    assert inert(cell[1:]) == "x"

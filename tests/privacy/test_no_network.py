@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.publish.nights import Nights, plain_nights
+
 ROOT = Path(__file__).parents[2]
 ALONE = ["unshare", "--map-root-user", "--net"]
 
@@ -44,6 +46,23 @@ def test_a_demo_runs_where_there_is_no_network(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "published" / "current" / "report" / "index.html").exists()
+
+
+def test_a_night_asks_for_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In short, and where no namespace is allowed: a night without expectations and pages."""
+    asked: list[object] = []
+
+    def refused(*given: object, **_: object) -> None:
+        asked.append(given)
+        raise OSError
+
+    monkeypatch.setattr("socket.socket.connect", refused)
+    monkeypatch.setattr("socket.getaddrinfo", refused)
+    nights = Nights(tmp_path)
+    nights.sessions("north/2026-05-01", nights.session("s1"))
+    with plain_nights():
+        nights.publish()
+    assert asked == []
 
 
 @alone
@@ -102,7 +121,7 @@ def test_the_bill_of_materials_lists_the_lock(tmp_path: Path) -> None:
     )  # fmt: skip
     text = target.read_text(encoding="utf-8")
     bom = json.loads(text)
-    assert bom["metadata"]["component"]["name"] == "keel"
+    assert (bom["bomFormat"], bom["metadata"]["component"]["name"]) == ("CycloneDX", "keel")
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert {f"{part['name']}=={part['version']}" for part in bom["components"]} == set(
         re.findall(r"^([\w.-]+==[^\s;\\]+)", re.sub(r"\[\w+\]", "", lock), re.MULTILINE)

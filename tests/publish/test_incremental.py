@@ -189,6 +189,15 @@ def test_a_session_has_other_patients_of_its_time_judged_again(wide: Nights) -> 
     assert ("s5",) in by_night
 
 
+def test_a_session_that_cannot_be_read_is_missed_by_its_own_patient_alone(wide: Nights) -> None:
+    broken = wide.session("s11", patient="p0", day="2026-05-31", dose=None, weight_kg="heavy")
+    wide.sessions("north/2026-05-31", broken)
+    _, counts = wide.publish()
+    assert wide.read("SELECT count(*) FROM ops.quarantine") == [(1,)]
+    own = "FROM marts.subject_adherence WHERE clinic_id = 'north' AND subject_id = 's0'"
+    assert wide.read(f"SELECT count(*) {own}") == [(counts.judged,)]
+
+
 def test_another_protocol_or_full_judges_everything(first: Nights) -> None:
     first.write_protocol("infusions.yaml", INFUSIONS.replace("max: 1.0", "max: 0.4"))
     _, counts = first.publish()

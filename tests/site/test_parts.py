@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flows.reports.links import FOLDERS, page_of
 from flows.reports.timeline import LEFT, RIGHT, WIDTH, timeline
 from flows.reports.verdicts import network_answer, verdict
-from flows.reports.words import counted, hours, length, local, number, percent, usd
+from flows.reports.words import counted, days, hours, length, local, number, percent, usd
 from protocols.load import load_protocols
 from protocols.vital_limits import vital_limits
 
@@ -51,6 +51,9 @@ def test_two_ids_never_share_a_page(ids: list[tuple[str, str]]) -> None:
         (length(timedelta(minutes=119)), "119 min"), (length(timedelta(hours=47)), "47 h"),
         (length(timedelta(days=3)), "3 days"),
         (local(AT, "America/New_York"), "Sun 8 Mar 10:00"),
+        (days(AT.date(), AT.date()), "8 Mar 2026"),
+        (days(date(2026, 10, 28), date(2026, 11, 1)), "28 Oct to 1 Nov 2026"),
+        (days(date(2025, 12, 30), date(2026, 1, 2)), "30 Dec 2025 to 2 Jan 2026"),
     ],
 )  # fmt: skip
 def test_words(said: str, words: str) -> None:
