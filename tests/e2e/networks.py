@@ -15,9 +15,9 @@ RUN_COLUMNS = {"run_id", "first_found_run"}
 
 
 def small_network(folder: Path, *, seed: int = 7, clean: bool = False) -> str:
-    """A demo network of a few hundred rows; gives the instant to judge it at."""
+    """A demo network of a thousand rows; gives the instant to judge it at."""
     written = write_network(
-        folder, clinics=3, patients=12, days=40, seed=seed, clean=clean, truth=True
+        folder, clinics=2, patients=8, days=20, seed=seed, clean=clean, truth=True
     )
     return written.as_of.isoformat()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -14,6 +16,7 @@ from click.testing import Result
 from tests.commands import cli
 from tests.e2e.conftest import Published
 from tests.e2e.networks import keel, marts, nightly
+from tests.prepared import made_once
 
 SESSIONS = "session_id,patient_id,program,status,extracted_at\n"
 CANARY = "Zacharias-Quill"
@@ -137,37 +140,50 @@ def _no_rows(folder: Path) -> Path:
     return path
 
 
+TOLD = "told.json"
 BLOCKED = (_unknown_clinic, _missing_column, _not_csv, _ragged, _empty)
 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """A network with a file of every bad kind and one without rows, after its night."""
+    """A network with a file of every bad kind and one without rows, after its night.
+
+    The files by their clinic and name; what the night said.
+    """
 
     folder: Path
-    blocked: list[Path]
-    unknown: Path
-    without_rows: Path
-    done: Result
+    exit_code: int
+    said: str
+    blocked: list[str]
+    unknown: str
+    without_rows: str
 
 
 @pytest.fixture(scope="module")
 def spoilt(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
-    folder = tmp_path_factory.mktemp("spoilt")
+    folder = made_once(tmp_path_factory, "spoilt", partial(_spoil, published))
+    return Spoilt(folder, **json.loads((folder / TOLD).read_text()))
+
+
+def _spoil(published: Published, folder: Path) -> None:
     as_of = published.landing(folder)
-    blocked = [spoil(folder) for spoil in BLOCKED]
-    unknown, without_rows = _unknown_feed(folder), _no_rows(folder)
-    return Spoilt(folder, blocked, unknown, without_rows, cli.keel(*nightly(folder, as_of)))
+    files = [spoil(folder) for spoil in (*BLOCKED, _unknown_feed, _no_rows)]
+    *blocked, unknown, without_rows = [f"{path.parent.name}/{path.name}" for path in files]
+    done = cli.keel(*nightly(folder, as_of))
+    told = {
+        "exit_code": done.exit_code, "said": done.stdout + done.stderr,
+        "blocked": blocked, "unknown": unknown, "without_rows": without_rows,
+    }  # fmt: skip
+    (folder / TOLD).write_text(json.dumps(told))
 
 
 def test_bad_files_are_blocked_and_the_rest_is_published(
     spoilt: Spoilt, published: Published
 ) -> None:
-    assert spoilt.done.exit_code == 5, spoilt.done.stderr
-    said = spoilt.done.stdout + spoilt.done.stderr
-    assert CANARY not in said and "Traceback" not in said
-    for path in spoilt.blocked:
-        (line,) = [line for line in said.splitlines() if f"{path.parent.name}/{path.name}" in line]
+    assert spoilt.exit_code == 5, spoilt.said
+    assert CANARY not in spoilt.said and "Traceback" not in spoilt.said
+    for name in spoilt.blocked:
+        (line,) = [line for line in spoilt.said.splitlines() if name in line]
         assert "blocked" in line and "mend" in line
     assert sizes(spoilt.folder) == sizes(published.folder)
 
@@ -177,12 +193,12 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def test_an_unknown_feed_is_told_and_a_file_without_rows_is_a_delivery(spoilt: Spoilt) -> None:
-    (line,) = [line for line in spoilt.done.stdout.splitlines() if spoilt.unknown.name in line]
+    (line,) = [line for line in spoilt.said.splitlines() if spoilt.unknown in line]
     assert "did you mean sessions?" in line
     with duckdb.connect(str(spoilt.folder / "warehouse" / "keel.duckdb"), read_only=True) as db:
         found = db.execute(
             "SELECT state, rows FROM ops.batches WHERE path = ?",
-            [f"c01/{spoilt.without_rows.name}"],
+            [spoilt.without_rows],
         ).fetchall()
     assert found == [("accepted", 0)]
 

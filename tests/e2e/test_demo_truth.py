@@ -11,9 +11,8 @@ import pytest
 
 from flows.demo import write_network
 from protocols.risk import risk
-from tests.commands.cli import keel
-from tests.e2e.networks import nightly
 from tests.faults.plain_night import plain_night
+from tests.prepared import made_once
 from tests.publish.nights import plain_nights
 
 FOUND = (
@@ -32,6 +31,12 @@ def demo(folder: Path, *, clean: bool) -> str:
     return written.as_of.isoformat()
 
 
+def judged(folder: Path, *, clean: bool) -> None:
+    as_of = demo(folder, clean=clean)
+    with plain_nights():
+        plain_night(folder, as_of)
+
+
 def truth_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -39,9 +44,7 @@ def truth_of(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, str]]]:
-    folder = tmp_path_factory.mktemp("planted")
-    done = keel(*nightly(folder, demo(folder, clean=False)))
-    assert done.exit_code == 0, done.output
+    folder = made_once(tmp_path_factory, "planted", lambda folder: judged(folder, clean=False))
     return folder, truth_of(folder)
 
 
@@ -135,10 +138,8 @@ def test_every_exact_risk_of_stock_and_staff_is_found_and_nothing_else(
 
 
 def test_a_clean_network_has_no_finding(tmp_path: Path) -> None:
-    as_of = demo(tmp_path, clean=True)
+    judged(tmp_path, clean=True)
     assert truth_of(tmp_path) == []
-    with plain_nights():
-        plain_night(tmp_path, as_of)
     with results(tmp_path) as db:
         assert db.execute(FOUND).fetchall() == []
         assert db.execute("SELECT count(*) FROM marts.subject_adherence").fetchone() != (0,)

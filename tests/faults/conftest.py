@@ -1,4 +1,7 @@
-"""One prepared network for all faults: what an undisturbed night makes of it."""
+"""One prepared network for all faults: what an undisturbed night makes of it.
+
+A small protocol of every kind judges it, not the library, whose protocols are of the same kinds.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.demo import write_network
+from tests.comparison import RULES
 from tests.faults.marts import mart_hashes
 from tests.faults.plain_night import plain_night
 from tests.prepared import copied, made_once
@@ -18,6 +22,10 @@ from tests.publish.nights import plain_nights
 STAGES = ("land", "load", "judge", "publish")
 FIRST_DAYS = 3
 TOLD = "reference.json"
+JUDGING = (
+    "cadence", "change", "dispenses", "elapsed", "measures", "occurrence", "outcomes", "response",
+    "value", "versions-1", "versions-2", "versions-3",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,12 @@ class Reference:
     def begun(self, folder: Path, night: str) -> None:
         """Put a copy there, to which the first or the second night is still to come, or none."""
         copied(self.folder / night, folder)
-        copied(self.folder / "landing", folder / "landing")
+        self.delivered(folder)
+
+    def delivered(self, folder: Path) -> None:
+        """Put there what is delivered, and what judges it."""
+        for part in ("landing", "protocols"):
+            copied(self.folder / part, folder / part)
 
     def is_mended(self, folder: Path) -> bool:
         """Whether one more night, without the report, ends with the marts of this one."""
@@ -52,6 +65,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 def _make(folder: Path) -> None:
     written = write_network(folder, clinics=2, patients=6, days=16, seed=7)
     as_of = written.as_of.isoformat()
+    (folder / "protocols").mkdir()
+    for name in JUDGING:
+        shutil.copy2(RULES / f"{name}.yaml", folder / "protocols")
     (folder / "first" / "warehouse").mkdir(parents=True, mode=0o700)
     seconds = {"first": plain_night(folder, as_of).seconds}
     marts = mart_hashes(folder)
@@ -61,6 +77,7 @@ def _make(folder: Path) -> None:
         target = folder / "second" / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
+    copied(folder / "protocols", folder / "second" / "protocols")
     with plain_nights():
         plain_night(folder / "second", as_of)
     copied(folder / "second", folder / "done")

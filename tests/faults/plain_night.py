@@ -30,6 +30,10 @@ def plain_night(
 
 
 def settings_of(folder: Path, as_of: str | None = None, **more: Any) -> Settings:
+    """The folder's own protocols judge alone, where it has some."""
+    own = folder / "protocols"
+    if own.is_dir():
+        more = {"protocols": (own,), "builtin_protocols": False} | more
     return Settings(
         landing=folder / "landing", warehouse=folder / "warehouse", publish=folder / "published",
         as_of=datetime.fromisoformat(as_of) if as_of else None, **more,

@@ -43,7 +43,7 @@ def test_a_night_on_what_was_restored_gives_the_same_marts(
     kept = backup(work / "warehouse", tmp_path / "keel.tar.gz")
     assert kept.deliveries == len(list((work / "warehouse" / "raw").rglob("*.parquet")))
     shutil.rmtree(work / "warehouse")
-    shutil.copytree(reference.folder / "landing", other / "landing")
+    reference.delivered(other)
     restore(tmp_path / "keel.tar.gz", other / "warehouse")
     assert reference.is_mended(other)
 
