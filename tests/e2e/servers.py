@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -49,11 +51,19 @@ class Server:
         return list(self.answer(path, {}) or [])
 
     def answer(self, path: str, body: dict[str, Any]) -> Any:
-        """What it answers to a request with a body."""
+        """What it answers to a request with a body; asked again while its SQLite is locked (503),
+        as Prefect's own client does."""
         headers = {"Content-Type": "application/json"}
         request = Request(f"{self.url}/{path}", data=json.dumps(body).encode(), headers=headers)
-        with urlopen(request) as answer:
-            return json.loads(answer.read() or "null")
+        until = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                with urlopen(request) as answer:
+                    return json.loads(answer.read() or "null")
+            except HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                    raise
+            time.sleep(1)
 
     def knows(self, words: list[str]) -> list[str]:
         """Those of the words that stand anywhere in its database."""
