@@ -94,6 +94,11 @@ def told(db: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Any] | None:
     return found
 
 
+def is_sealed(db: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether a raw file that is not damaged carries a seal; its rows are not read."""
+    return seal.is_sealed(_text(db, path) or "{")
+
+
 def _text(db: duckdb.DuckDBPyConnection, path: Path) -> str | None:
     row = db.execute(
         "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?",

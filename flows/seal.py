@@ -21,9 +21,14 @@ def to_be_sealed(text: str) -> str:
     return _NOT_YET + text
 
 
+def is_sealed(text: str) -> bool:
+    """Whether a file that tells this carries a seal: those of an earlier Keel carry none."""
+    return not text.startswith("{")
+
+
 def unsealed(text: str) -> str:
-    """The JSON that a file tells, sealed or not: those of an earlier Keel are not."""
-    return text if text.startswith("{") else text[len(_NOT_YET) :]
+    """The JSON that a file tells, sealed or not."""
+    return text[len(_NOT_YET) :] if is_sealed(text) else text
 
 
 def put(path: Path, text: str) -> None:
@@ -38,7 +43,7 @@ def put(path: Path, text: str) -> None:
 def holds(path: Path, text: str) -> bool | None:
     """Whether the bytes of a file that tells `text` are those that were sealed; None when it
     carries no seal."""
-    if text.startswith("{"):
+    if not is_sealed(text):
         return None
     with path.open("rb") as file:
         try:

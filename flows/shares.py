@@ -38,15 +38,29 @@ class Share:
 def shares(warehouse: Warehouse, among: str | None = None) -> list[Share]:
     """What each bucket holds, of all patients or of those in the table `among` (clinic_id,
     patient_id)."""
-    counted = " UNION ALL ".join(
+    rows = warehouse.db.execute(
+        f"SELECT clinic_id, max(subjects) FROM ({_counted(among)}) GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    return _packed([(str(clinic_id), int(subjects)) for clinic_id, subjects in rows])
+
+
+def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
+    """Into how many parts patients are put who are not looked at by clinic."""
+    row = warehouse.db.execute(
+        "SELECT coalesce(max(subjects), 0) FROM (SELECT sum(subjects) AS subjects "
+        f"FROM ({_counted(among)}) GROUP BY feed)"
+    ).fetchone()
+    assert row is not None
+    return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
+
+
+def _counted(among: str | None) -> str:
+    """SELECT of how many rows each clinic has to judge by feed; four outcomes weigh one session."""
+    return " UNION ALL ".join(
         f"SELECT clinic_id, '{feed}' AS feed, count(*) // {weight} AS subjects FROM facts.{feed} f "
         f"WHERE {wanted(among)} GROUP BY ALL"
         for feed, weight in (("sessions", 1), ("dispenses", 1), ("outcomes", 4))
     )
-    rows = warehouse.db.execute(
-        f"SELECT clinic_id, max(subjects) FROM ({counted}) GROUP BY ALL ORDER BY 1"
-    ).fetchall()
-    return _packed([(str(clinic_id), int(subjects)) for clinic_id, subjects in rows])
 
 
 def _packed(clinics: Sequence[tuple[str, int]]) -> list[Share]:
@@ -74,18 +88,6 @@ def place_sessions(warehouse: Warehouse, planned: Sequence[Share], among: str | 
         f"SELECT clinic_id, session_id, CASE {cases} END AS bucket "
         f"FROM facts.sessions f WHERE {wanted(among)}"
     )
-
-
-def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
-    """Into how many parts patients are put who are not looked at by clinic."""
-    where = wanted(among)
-    row = warehouse.db.execute(
-        f"SELECT greatest((SELECT count(*) FROM facts.sessions f WHERE {where}), "
-        f"(SELECT count(*) FROM facts.dispenses f WHERE {where}), "
-        f"(SELECT count(*) FROM facts.outcomes f WHERE {where}) // 4)"
-    ).fetchone()
-    assert row is not None
-    return max(1, -(-int(row[0]) // BUCKET_SUBJECTS))
 
 
 def wanted(among: str | None) -> str:

@@ -16,36 +16,26 @@ from functools import lru_cache, reduce
 from typing import Literal, NoReturn
 
 import polars as pl
-import sqlglot
 from sqlglot import expressions as nodes
-from sqlglot.errors import SqlglotError
+
+from protocols.parsing import (
+    ALLOWED_WORDS,
+    REMEMBERED,
+    ExpressionError,
+    filled,
+    name_of,
+    parsed,
+    shortened,
+    too_deep,
+)
 
 Type = Literal["text", "number", "bool", "date", "timestamp", "interval", "null"]
 Typed = tuple[pl.Expr, Type]
 
-ALLOWED_WORDS = (
-    "allowed are columns, literals, and/or/not, comparisons, between, in, is, like, arithmetic, "
-    "case, coalesce, least, greatest, abs and round"
-)
-# What the parser takes for something that is allowed, or reads slowly before it is refused.
-_REFUSED = frozenset({"ifnull", "nvl", "unknown", "@", "!", "[", "]", "{", "}"})
-
 SLACK = 1e-9
-LONGEST_SHOWN = 80
-LONGEST = 4_000
-MOST_NESTED = 40
 MOST_STEPS = 100
 MOST_DIGITS = 15
-_REMEMBERED = 4_096
 _INTERVALS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400, "WEEK": 604_800}
-
-
-class ExpressionError(ValueError):
-    """An expression that is not allowed; the words say what and what is."""
-
-
-def _too_deep() -> ExpressionError:
-    return ExpressionError("is too long or nested too deep; split it into measures or rules")
 
 
 @dataclass(frozen=True)
@@ -64,85 +54,22 @@ def compile_expression(text: str, columns: Mapping[str, Type]) -> Expression:
     Raises ExpressionError for what is no single expression, a node that is not allowed, a name that
     does not exist (with the nearest), or types that do not go together.
     """
-    parsed, names = _parsed(text)
+    tree, names = parsed(text)
     if all(name in columns for name in names):
         return _translated(text, tuple((name, columns[name]) for name in names))
-    return _translate(text, parsed, columns)
+    return _translate(text, tree, columns)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _parsed(text: str) -> tuple[nodes.Expr, tuple[str, ...]]:
-    """An expression as a tree that nobody changes, and the columns it names."""
-    if len(text) > LONGEST or _depth(text) > MOST_NESTED:
-        raise _too_deep()
-    _check_tokens(text)
-    try:
-        statements = sqlglot.parse(f"SELECT ({text}\n)", read="duckdb")
-    except (SqlglotError, RecursionError, ValueError, TypeError):
-        raise ExpressionError(f"is no SQL expression; {ALLOWED_WORDS}") from None
-    statement = statements[0] if len(statements) == 1 else None
-    if (
-        not isinstance(statement, nodes.Select)
-        or len(statement.expressions) != 1
-        or set(_filled(statement)) - {"expressions"}
-        or not isinstance(statement.expressions[0], nodes.Paren)
-    ):
-        raise ExpressionError(f"is no single SQL expression; {ALLOWED_WORDS}")
-    parsed = statement.expressions[0]
-    return parsed, tuple(sorted({_name(node) for node in parsed.find_all(nodes.Column)}))
-
-
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _translated(text: str, columns: tuple[tuple[str, Type], ...]) -> Expression:
     """The same for the same types of what it names: protocols say many things more than once."""
-    return _translate(text, _parsed(text)[0], dict(columns))
+    return _translate(text, parsed(text)[0], dict(columns))
 
 
-def _translate(text: str, parsed: nodes.Expr, columns: Mapping[str, Type]) -> Expression:
+def _translate(text: str, tree: nodes.Expr, columns: Mapping[str, Type]) -> Expression:
     compiler = _Compiler(columns)
-    expression, kind = compiler.compile(parsed)
+    expression, kind = compiler.compile(tree)
     return Expression(text, frozenset(compiler.names), kind, expression)
-
-
-def _name(column: nodes.Column) -> str:
-    return ".".join(part.name for part in column.parts)
-
-
-def shortened(text: str) -> str:
-    """An expression for a message: on one line, not too long, nothing that does not print."""
-    line = " ".join(text.split())
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in line)
-    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
-
-
-def _check_tokens(text: str) -> None:
-    """What the parser would pass over in silence: comments, further statements, odd characters."""
-    if any(not c.isprintable() and c not in "\t\r\n" for c in text):
-        raise ExpressionError("has a character that does not print; type it anew")
-    try:
-        tokens = sqlglot.tokenize(text, read="duckdb")
-    except SqlglotError:
-        raise ExpressionError(f"is no SQL expression; {ALLOWED_WORDS}") from None
-    if any(token.comments for token in tokens):
-        raise ExpressionError("has a comment; write it in YAML, after #")
-    if any(token.token_type == sqlglot.TokenType.SEMICOLON for token in tokens):
-        raise ExpressionError("has a semicolon; write one expression")
-    for token in tokens:
-        if token.text.lower() in _REFUSED and token.token_type != sqlglot.TokenType.STRING:
-            raise ExpressionError(f"uses {token.text.lower()}, which is not allowed; "
-                                  f"{ALLOWED_WORDS}")  # fmt: skip
-
-
-def _filled(node: nodes.Expr) -> list[str]:
-    return [key for key, value in node.args.items() if value not in (None, [], False)]
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        deepest = max(deepest, depth)
-    return deepest
 
 
 class _Compiler:
@@ -152,10 +79,10 @@ class _Compiler:
         self.names: set[str] = set()
 
     def compile(self, node: nodes.Expr) -> Typed:
-        if type(node) not in _ALLOWED or set(_filled(node)) - _ALLOWED[type(node)]:
+        if type(node) not in _ALLOWED or set(filled(node)) - _ALLOWED[type(node)]:
             _refuse(node)
         if self._steps == MOST_STEPS:
-            raise _too_deep()
+            raise too_deep()
         self._steps += 1
         typed: Typed = getattr(self, f"_{type(node).__name__.lower()}")(node)
         self._steps -= 1
@@ -164,7 +91,7 @@ class _Compiler:
     # leaves
 
     def _column(self, node: nodes.Column) -> Typed:
-        name = _name(node)
+        name = name_of(node)
         if name not in self._columns:
             near = difflib.get_close_matches(name, self._columns, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from checks.contract import contract
 from protocols.durations import Span
-from protocols.expressions import Expression, ExpressionError, Type, compile_expression, shortened
+from protocols.expressions import Expression, Type, compile_expression
 from protocols.model import (
     CadenceRule,
     ChangeRule,
@@ -22,6 +22,7 @@ from protocols.model import (
     Rule,
     ValueRule,
 )  # fmt: skip
+from protocols.parsing import ExpressionError, shortened
 
 Fail = Callable[[tuple[str | int, ...], str], NoReturn]
 

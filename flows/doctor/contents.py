@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from flows.doctor.findings import Finding, Installation
 from flows.doctor.folders import is_held
 from flows.faults import counted
-from flows.raw import state_of
+from flows.raw import is_sealed
 from flows.raw_damage import damaged_files, mending, raw_files
 from flows.warehouse import DATABASE, read_warehouse
 
@@ -66,7 +66,7 @@ def raw_deliveries(installation: Installation) -> Iterator[Finding]:
         return
     with read_warehouse(folder) as opened:
         kept, damaged = raw_files(opened), damaged_files(opened)
-        older = sum(state_of(opened.db, path) == "unsealed" for path in kept)
+        older = sum(not is_sealed(opened.db, path) for path in kept if path not in damaged)
     for path in damaged:
         yield Finding("broken", f"{path}: its bytes are not those that were written",
                       mending(path))  # fmt: skip

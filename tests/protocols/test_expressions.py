@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.expressions import ExpressionError, Type, compile_expression
+from protocols.expressions import Type, compile_expression
+from protocols.parsing import ExpressionError
 
 COLUMNS: dict[str, Type] = {
     "a": "number", "b": "number", "s": "text", "f": "bool", "t": "timestamp", "u": "timestamp",
