@@ -58,7 +58,7 @@ def oracle_low(trials: int, target: float, beyond: float) -> float:
     raise AssertionError
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(1, 200), st.floats(0.001, 0.999), st.floats(1, 9), st.sampled_from([1.0, 1.96, 3])
 )

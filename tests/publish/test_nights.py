@@ -388,7 +388,6 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 
 @settings(
     max_examples=2,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an example takes whole nights
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
