@@ -1,6 +1,6 @@
 """Examples of hypothesis: the same in every run of the suite, so that a change alone can break it;
-new ones each time with `--hypothesis-profile random`, as the long runs ask for. None has a deadline,
-as machines are shared.
+new ones each time with `--hypothesis-profile random`, as the long runs ask for. None has a
+deadline, as machines are shared.
 """
 
 from __future__ import annotations
