@@ -82,6 +82,17 @@ def test_in_neither_tail_lies_more_than_its_probability() -> None:
     assert sum(p for k, p in enumerate(chance) if k / trials < low[0]) <= 0.001
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("target", [0.0, 1e-9, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("trials", [50.0, 2000.0, 1e6])
+def test_where_chance_is_too_small_for_a_number_there_is_a_limit_still(
+    trials: float, target: float
+) -> None:
+    for dispersion in (200.0, 1e4):
+        low, high = limits(np.array([trials]), np.array([target]), np.array([dispersion]), ALARM)
+        assert 0 <= low.item() <= target <= high.item() <= 1
+
+
 def test_peers_that_differ_by_more_than_chance_widen_the_limits() -> None:
     shares = {f"p{at}": (400, events) for at, events in enumerate([10, 20, 40, 60, 60, 80, 90, 60])}
     found = judged(shares)["p0"]
