@@ -70,12 +70,11 @@ def judge_network(
         only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
         number = len(shares(warehouse, among))
         parts = buckets(warehouse, protocols, settings, run.as_of, among)
-        progress(0, number)
         for at, bucket in enumerate(judged_buckets(parts, protocols, only, waived)):
+            progress(at, number)
             _insert(warehouse, bucket, run, first + judged)
             judged += len(bucket.subjects)
             counts.append(bucket.counts)
-            progress(at + 1, number)
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run, touched)
