@@ -53,47 +53,40 @@ def buckets(
         "SELECT clinic_id, feed, session_id, patient_id FROM ops.quarantine "
         "WHERE released_run IS NULL",
     )
-    shared = {feed: _frame(warehouse, feed, "", settings) for feed in WHOLE if feed in needed}
-    network = _network(warehouse, protocols, settings) if len(planned) > 1 or among else {}
+    by_clinic = _by_clinic(protocols)
     place_sessions(warehouse, planned, among)
     for number, share in enumerate(planned):
+        of_clinics = f"WHERE {share.of_clinics} OR f.clinic_id IS NULL"
         frames = {
-            feed: _of_clinics(shared[feed], share) if feed in shared
-            else _frame(warehouse, feed, _in_share(feed, number, share, among), settings)
+            feed: _frame(
+                warehouse, feed,
+                of_clinics if feed in WHOLE else _in_share(feed, number, share, among), settings,
+            )
             if feed in needed
             else empty_frame(feed)
             for feed in contracts()
         }  # fmt: skip
+        network = {
+            feed: _frame(warehouse, feed, of_clinics, settings, names)
+            for feed, names in by_clinic.items()
+            if among or share.parts > 1
+        }
         yield Bucket(
-            Facts(
-                frames, held_cutoffs, held_quarantine, as_of,
-                {feed: _of_clinics(frame, share) for feed, frame in network.items()},
-            ),
+            Facts(frames, held_cutoffs, held_quarantine, as_of, network),
             _strangers(warehouse, number, share, among),
-        )  # fmt: skip
+        )
     warehouse.db.execute("DROP TABLE placed_sessions")
 
 
-def _of_clinics(frame: pl.LazyFrame, share: Share) -> pl.LazyFrame:
-    """The rows of a bucket's clinics, and those of the whole network."""
-    clinic = pl.col("clinic_id")
-    return frame.filter(clinic.is_in(share.clinics) | clinic.is_null()).collect().lazy()
-
-
-def _network(
-    warehouse: Warehouse, protocols: tuple[Protocol, ...], settings: Settings
-) -> dict[str, pl.LazyFrame]:
-    """All rows of the feeds of patients that rules link by clinic, with the columns that they can
-    name: a monitor's other sessions are other patients'."""
+def _by_clinic(protocols: tuple[Protocol, ...]) -> dict[str, Set[str]]:
+    """The feeds of patients that rules link by clinic, all rows of which are looked at, with the
+    columns that they can name: a monitor's other sessions are other patients'."""
     parts = [part for protocol in protocols for part in _clinic_parts(protocol)]
     feeds = {part.of for part in parts} - set(WHOLE)
     words = _ESSENTIAL.union(*(re.findall(r"\w+", part.model_dump_json()) for part in parts))
     if "sessions" in feeds:
         feeds = feeds | {"doses"}  # a session without a start began with its first dose
-    return {
-        feed: _frame(warehouse, feed, "", settings, words | {contract(feed).id_column})
-        for feed in sorted(feeds)
-    }
+    return {feed: words | {contract(feed).id_column} for feed in sorted(feeds)}
 
 
 def _clinic_parts(protocol: Protocol) -> Iterator[Linked | Then]:

@@ -95,7 +95,10 @@ def _quantile(beyond: Numbers, trials: Numbers, target: Numbers) -> Numbers:
     whole = np.where(bdtr(whole, trials, inside) <= beyond, whole + 1, whole)
     upto = bdtr(whole, trials, inside)
     below = np.where(whole > 0, bdtr(np.maximum(whole - 1, 0), trials, inside), 0.0)
-    found: Numbers = whole - (upto - beyond) / (upto - below)
+    step = np.asarray(upto - below)
+    # Where `beyond` is too small for a number, no count of events is that unlikely.
+    part = np.divide(upto - beyond, step, out=np.zeros_like(step), where=step > 0)
+    found: Numbers = whole - part
     return found
 
 

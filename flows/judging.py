@@ -13,8 +13,9 @@ import polars as pl
 from flows.changes import FINDING_ID, note_changes, set_aside
 from flows.costs import update_costs
 from flows.days import Days
-from flows.frames import Bucket, buckets, feeds_of, fetched
-from flows.metrics.adherence import COUNTS, KEYS, monthly_counts, rule_monthly
+from flows.frames import buckets, feeds_of, fetched
+from flows.judged_buckets import JudgedBucket, judged_buckets
+from flows.metrics.adherence import COUNTS, KEYS, rule_monthly
 from flows.operations import update_operations
 from flows.outcomes import update_outcomes
 from flows.reach import STALE_SUBJECTS
@@ -25,7 +26,7 @@ from flows.settings import Settings
 from flows.shares import shares
 from flows.touched import find_what_is_touched, forget_touched
 from flows.warehouse import Warehouse, table_definitions
-from protocols.evaluate import Judgement, judge, rule_table, subject_statuses
+from protocols.evaluate import rule_table
 from protocols.extending import nearest
 from protocols.kinds import kinds
 from protocols.model import Protocol
@@ -69,15 +70,11 @@ def judge_network(
         only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
         number = len(shares(warehouse, among))
         parts = buckets(warehouse, protocols, settings, run.as_of, among)
-        for at, bucket in enumerate(parts):
+        for at, bucket in enumerate(judged_buckets(parts, protocols, only, waived)):
             progress(at, number)
-            judgement = _numbered(
-                _own(judge(protocols, bucket.facts, only), bucket), first + judged
-            )
-            judged += len(judgement.subjects)
-            verdicts = _with_waivers(judgement, waived)
-            counts.append(monthly_counts(verdicts, judgement.subjects))
-            _insert(warehouse, judgement, verdicts, run)
+            _insert(warehouse, bucket, run, first + judged)
+            judged += len(bucket.subjects)
+            counts.append(bucket.counts)
         _update_monthly(warehouse, pl.concat(counts))
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run, touched)
@@ -186,66 +183,13 @@ def waivers_in_force(warehouse: Warehouse, run: Run) -> pl.DataFrame:
     )
 
 
-def _own(judgement: Judgement, bucket: Bucket) -> Judgement:
-    """Without outcomes that are judged in another bucket."""
-    if bucket.strangers.is_empty():
-        return judgement
-    others = bucket.strangers.select(
-        "clinic_id", subject_id="outcome_id", subject_kind=pl.lit("outcome")
-    )
-    subjects = judgement.subjects.join(others, on=others.columns, how="anti")
-    mine = {
-        name: getattr(judgement, name).join(subjects, on="subject_no", how="semi")
-        for name in ("verdicts", "words")
-    }
-    return replace(judgement, subjects=subjects, **mine)
-
-
-def _numbered(judgement: Judgement, offset: int) -> Judgement:
-    """Subject numbers that go on where the last bucket ended, without gaps."""
-    numbers = judgement.subjects.select(
-        "subject_no", _no=(pl.int_range(pl.len()) + offset).cast(pl.UInt32)
-    )
-
-    def moved(frame: pl.DataFrame) -> pl.DataFrame:
-        joined = frame.join(numbers, on="subject_no")
-        return joined.with_columns(subject_no=pl.col("_no")).drop("_no")
-
-    return replace(
-        judgement,
-        subjects=moved(judgement.subjects),
-        verdicts=moved(judgement.verdicts),
-        words=moved(judgement.words),
-    )
-
-
-def _with_waivers(judgement: Judgement, waived: pl.DataFrame) -> pl.DataFrame:
-    verdicts = judgement.verdicts
-    if waived.is_empty():
-        return verdicts.with_columns(waived=pl.lit(value=False))
-    marked = (
-        waived.join(judgement.subjects, on=["clinic_id", "subject_id"])
-        .join(judgement.rules, on=["rule_id", "protocol", "protocol_version"])
-        .select("subject_no", "rule_no", "waived")
-    )
-    return verdicts.join(marked, on=["subject_no", "rule_no"], how="left").with_columns(
-        pl.col("waived").fill_null(value=False)
-    )
-
-
-def _insert(warehouse: Warehouse, judgement: Judgement, verdicts: pl.DataFrame, run: Run) -> None:
-    subjects = judgement.subjects.join(subject_statuses(judgement), on="subject_no")
-    rules = judgement.rules.select("rule_no", "rule_id", "severity", "tier")
-    found = (
-        judgement.words.join(verdicts, on=["subject_no", "rule_no"])
-        .join(judgement.subjects, on="subject_no")
-        .join(rules, on="rule_no")
-        .with_columns(run_id=pl.lit(run.run_id))
-        .drop("subject_no", "rule_no", "program", "local_date", "course", "course_started_at")
-    )
-    _append(warehouse, "marts.subjects", subjects)
-    _append(warehouse, "marts.verdicts", verdicts)
-    _append(warehouse, "marts.governance", judgement.governance)
+def _insert(warehouse: Warehouse, judged: JudgedBucket, run: Run, first: int) -> None:
+    """The rows of a bucket whose subjects are numbered from `first` on."""
+    number = (pl.col("subject_no") + first).cast(pl.UInt32)
+    found = judged.findings.with_columns(run_id=pl.lit(run.run_id))
+    _append(warehouse, "marts.subjects", judged.subjects.with_columns(number))
+    _append(warehouse, "marts.verdicts", judged.verdicts.with_columns(number))
+    _append(warehouse, "marts.governance", judged.governance)
     _append(
         warehouse,
         "marts.findings",

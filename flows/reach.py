@@ -138,11 +138,10 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         for way in own:
             if way.by != "clinic":
                 _add(warehouse, judges, _reached(way))
-        if of_clinic := {way.feed for way in own if way.by == "clinic"}:
-            _know(warehouse, judges, _OF_CLINICS.format(", ".join(map(quoted, of_clinic))))
-            for way in own:
-                if way.by == "clinic":
-                    _add(warehouse, judges, _reached(way))
+        if of_clinic := [way for way in own if way.by == "clinic"]:
+            _know(warehouse, judges, _of_clinics(of_clinic))
+            for way in of_clinic:
+                _add(warehouse, judges, _reached(way))
         warehouse.db.execute("DROP TABLE known")
 
 
@@ -172,7 +171,29 @@ _OF_PATIENTS = (
     "{0} (f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) UNION "
     "{0} (f.clinic_id, {1}) IN (SELECT clinic_id, session_id FROM reached)"
 )
-_OF_CLINICS = "{{0}} f.clinic_id IN (SELECT clinic_id FROM reached WHERE feed IN ({0}))"
+
+
+def _of_clinics(ways: Sequence[Reach]) -> str:
+    """Judged rows that a row of their clinic may concern: none whose windows all end before the
+    first, or begin after the last."""
+    feeds = f"feed IN ({', '.join(map(quoted, sorted({way.feed for way in ways})))}) AND NOT lost"
+    clinics = f"{{0}} f.clinic_id IN (SELECT clinic_id FROM reached WHERE {feeds})"
+    bounds = [bound for way in ways for bound in (way.start, way.end)]
+    columns = {bound.anchor for bound in bounds if bound is not None}
+    if None in bounds or columns.intersection(_DOSE_ANCHORS):
+        return clinics
+    steps = [bound.step for bound in bounds if bound] + [way.within for way in ways if way.within]
+    reach = " + ".join(["INTERVAL 4 DAY", *(_interval(step) for step in steps)])
+    ever = f"(SELECT {{}}(event_at) FROM reached WHERE {feeds})"
+    near = [
+        f"f.{identifier(column)}::TIMESTAMPTZ BETWEEN {ever.format('min')} - ({reach}) "
+        f"AND {ever.format('max')} + ({reach})"
+        for column in sorted(columns)
+    ]
+    # One without a start begins with a dose.
+    near += [f"f.{identifier(column)} IS NULL" for column in sorted(columns)]
+    near.append(f"EXISTS (FROM reached WHERE {feeds} AND NOT timed)")
+    return f"{clinics} AND ({' OR '.join(near)})"
 
 
 def _know(warehouse: Warehouse, judges: Judges, chosen: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from protocols.beside import beside
 from protocols.facts import Facts
 from protocols.judged import PATIENT, STARTS
 from protocols.linked import Gatherer, Part
@@ -50,7 +51,7 @@ def _with_count(
         .collect()
     )
     return (
-        judged.join(counted, on="_idx", how="left", maintain_order="left")
+        beside(judged, counted, ["_idx"])
         .with_columns(
             pl.when(pl.col(start).is_not_null())
             .then(pl.col("_earlier").fill_null(0) + 1)
@@ -73,8 +74,7 @@ def with_changes(judged: pl.DataFrame, protocol: Protocol, gatherer: Gatherer) -
                 _previous_subject="_subject",
                 **{f"{rule.id}.then": pl.col(f"{rule.id}.now")},
             )
-            keys = [*PATIENT, "_previous_subject"]
-            judged = judged.join(previous, on=keys, how="left", maintain_order="left")
+            judged = beside(judged, previous, [*PATIENT, "_previous_subject"])
     return judged
 
 
@@ -83,7 +83,7 @@ def with_answers(judged: pl.DataFrame, protocol: Protocol, gatherer: Gatherer) -
     for rule in protocol.rules:
         if isinstance(rule, ResponseRule):
             found = _unanswered(judged, rule, gatherer)
-            judged = judged.join(found, on="_idx", how="left", maintain_order="left").with_columns(
+            judged = beside(judged, found, ["_idx"]).with_columns(
                 pl.col(f"{rule.id}.overdue", f"{rule.id}.waiting").fill_null(0)
             )
     return judged
@@ -123,7 +123,8 @@ def _unanswered(judged: pl.DataFrame, rule: ResponseRule, gatherer: Gatherer) ->
 
 def _tested(judged: pl.DataFrame, part: Part, gatherer: Gatherer) -> pl.DataFrame:
     """`_idx` and `_at` of a part's candidates for which `where` is true."""
-    rows = gatherer.rows(judged, part.of, part.by, [part]).filter(gatherer.candidate(part))
+    rows = gatherer.rows(judged, part.of, part.by, [part], passing=True)
+    rows = rows.filter(gatherer.candidate(part))
     if part.where is not None:
         test = gatherer.compile(part.of, part.where).polars.cast(pl.Boolean)
         rows = rows.filter(test.fill_null(value=False))

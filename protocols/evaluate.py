@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import polars as pl
 
+from protocols.beside import beside
 from protocols.counting import with_answers, with_changes, with_counts
 from protocols.coverage import governance, governed
+from protocols.expressions import Type
 from protocols.facts import Facts
 from protocols.judged import judged_rows
 from protocols.kinds import NOT_EVALUABLE, NOT_MET, PENDING, STATUS, kinds
 from protocols.linked import Gatherer, Part
-from protocols.model import Protocol
-from protocols.scope import judged_columns, measure_types
+from protocols.model import Measure, Protocol
+from protocols.scope import judged_columns, measure_types, named_in
 from protocols.times import INSTANT
-from protocols.verdicts import VERDICTS, WORDS, verdict
+from protocols.verdicts import VERDICTS, WORDS, verdicts_of
 
 SUBJECT_KINDS = {"sessions": "session", "dispenses": "dispense", "outcomes": "outcome"}
 SUBJECT_STATUS = pl.Enum(["compliant", "minor_misses", "incomplete", "pending", "non_compliant"])
@@ -72,8 +75,7 @@ def judge(
     """Judge every row of sessions, dispenses and outcomes by every protocol that governs it, or of
     those `only` (clinic_id, subject_kind, subject_id)."""
     rules = rule_table(protocols)
-    numbers = {(r["protocol"], r["protocol_version"], r["rule_id"]): r["rule_no"]
-               for r in rules.iter_rows(named=True)}  # fmt: skip
+    numbers = _first_numbers(protocols)
     subjects: list[pl.DataFrame] = []
     verdicts: list[pl.DataFrame] = []
     words: list[pl.DataFrame] = []
@@ -93,12 +95,9 @@ def judge(
             )
             count += len(judged)
             subjects.append(_subjects(judged, protocol))
-            for rule in protocol.rules:
-                number = numbers[protocol.protocol, protocol.version, rule.id]
-                found, word = verdict(rule, number, judged, protocol, facts)
-                verdicts.append(found)
-                if word is not None:
-                    words.append(word)
+            found, said = verdicts_of(protocol, numbers[protocol.key], judged, facts)
+            verdicts += found
+            words += said
     return Judgement(
         subjects=_stacked(subjects, _subject_schema()),
         verdicts=_stacked(verdicts, VERDICTS),
@@ -106,6 +105,13 @@ def judge(
         rules=rules,
         governance=governed(governing, facts),
     )
+
+
+def _first_numbers(protocols: Sequence[Protocol]) -> dict[str, int]:
+    """The number of each protocol's first rule, as in `rule_table`."""
+    counts = [len(protocol.rules) for protocol in protocols]
+    ends = accumulate(counts, initial=0)
+    return {protocol.key: first for protocol, first in zip(protocols, ends, strict=False)}
 
 
 def subject_statuses(judgement: Judgement) -> pl.DataFrame:
@@ -145,9 +151,9 @@ def _with_wanted(rows: pl.DataFrame, kind: str, only: pl.DataFrame | None) -> pl
     mine = only.filter(pl.col("subject_kind") == kind).select(
         "clinic_id", _subject="subject_id", _wanted=pl.lit(value=True)
     )
-    return rows.join(
-        mine.unique(), on=["clinic_id", "_subject"], how="left", maintain_order="left"
-    ).with_columns(pl.col("_wanted").fill_null(value=False))
+    return beside(rows, mine.unique(), ["clinic_id", "_subject"]).with_columns(
+        pl.col("_wanted").fill_null(value=False)
+    )
 
 
 def _featured(
@@ -158,23 +164,8 @@ def _featured(
     changes = any(rule.kind == "change" for rule in protocol.rules)
     judged = rows.filter(pl.col("_held") if changes else mine)
     judged = judged.with_row_index("_idx")
-    judged = _with_cutoffs(judged, facts)
-    types = measure_types(protocol)
-    known: dict[str, str] = {}
-    gatherer = Gatherer(facts, protocol.judges, judged_columns(protocol.judges, {}))
-    for name, measure in protocol.measures.items():
-        part = Part(f"measure {name}", measure.of, measure.by, measure.window, measure.among,
-                    take=measure.take, expr=measure.expr)  # fmt: skip
-        gatherer.add(part)
-        judged = gatherer.gather(judged)
-        value = pl.col(f"{part.name}.n" if measure.take == "count" else f"{part.name}.value")
-        value = value.cast(pl.Float64) if types[name] == "number" else value
-        judged = judged.with_columns(
-            pl.when(~pl.col(f"{part.name}.unknown")).then(value).alias(name)
-        )
-        known[name] = types[name]
-        columns = judged_columns(protocol.judges, {n: types[n] for n in known})
-        gatherer = Gatherer(facts, protocol.judges, columns)
+    judged = beside(judged, facts.cutoffs_by_clinic, ["clinic_id"])
+    judged, gatherer = _measured(judged, protocol, facts)
     judged = with_changes(judged, protocol, gatherer).filter(mine)
     for rule in protocol.rules:
         for part in kinds()[rule.kind].parts(rule):
@@ -184,16 +175,46 @@ def _featured(
     return with_answers(judged, protocol, gatherer)
 
 
-def _with_cutoffs(judged: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """`_cutoff.<feed>` for every feed; null where the clinic never delivered it."""
-    feeds = list(facts.frames)
-    wide = pl.DataFrame({"clinic_id": facts.zones["clinic_id"].unique().sort()})
-    for feed in feeds:
-        one = facts.cutoffs.filter(pl.col("feed") == feed).select(
-            "clinic_id", pl.col("cutoff").cast(INSTANT).alias(f"_cutoff.{feed}")
+def _measured(
+    judged: pl.DataFrame, protocol: Protocol, facts: Facts
+) -> tuple[pl.DataFrame, Gatherer]:
+    """The rows with the protocol's measures, and what gathers features of rows that have them.
+
+    Measures are gathered together until one may name another of them.
+    """
+    types = measure_types(protocol)
+    known: dict[str, Type] = {}
+    waiting: dict[str, Part] = {}
+
+    def gathered() -> Gatherer:
+        nonlocal judged
+        judged = gatherer.gather(judged).with_columns(
+            _taken(part, protocol.measures[name], types[name]) for name, part in waiting.items()
         )
-        wide = wide.join(one, on="clinic_id", how="left")
-    return judged.join(wide, on="clinic_id", how="left", maintain_order="left")
+        known.update({name: types[name] for name in waiting})
+        waiting.clear()
+        return Gatherer(facts, protocol.judges, judged_columns(protocol.judges, known))
+
+    gatherer = Gatherer(facts, protocol.judges, judged_columns(protocol.judges, {}))
+    for name, measure in protocol.measures.items():
+        if waiting.keys() & named_in(measure.model_dump_json()):
+            gatherer = gathered()
+        waiting[name] = Part(f"measure {name}", measure.of, measure.by, measure.window,
+                             measure.among, take=measure.take, expr=measure.expr)  # fmt: skip
+        gatherer.add(waiting[name])
+    if waiting:
+        gatherer = gathered()
+    return judged, gatherer
+
+
+def _taken(part: Part, measure: Measure, kind: Type) -> pl.Expr:
+    value = pl.col(f"{part.name}.n" if measure.take == "count" else f"{part.name}.value")
+    value = value.cast(pl.Float64) if kind == "number" else value
+    return (
+        pl.when(~pl.col(f"{part.name}.unknown"))
+        .then(value)
+        .alias(part.name.removeprefix("measure "))
+    )
 
 
 def _subjects(judged: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:

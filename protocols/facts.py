@@ -61,6 +61,17 @@ class Facts:
         """Every zone of the network."""
         return sorted(set(self.zones["_zone"].to_list())) or ["UTC"]
 
+    @cached_property
+    def cutoffs_by_clinic(self) -> pl.DataFrame:
+        """clinic_id and `_cutoff.<feed>` of every feed; null where it was never delivered."""
+        wide = self.zones.select("clinic_id").unique().sort("clinic_id")
+        for feed in self.frames:
+            one = self.cutoffs.filter(pl.col("feed") == feed).select(
+                "clinic_id", pl.col("cutoff").cast(INSTANT).alias(f"_cutoff.{feed}")
+            )
+            wide = wide.join(one, on="clinic_id", how="left")
+        return wide
+
     def lost(self, feed: str, key: str) -> pl.DataFrame | None:
         """clinic_id and `key` (session_id or patient_id) that quarantined rows of a feed name, and
         `_lost` = true; None where there are none."""
@@ -74,6 +85,17 @@ class Facts:
             for (feed,), rows in self.quarantined.partition_by("feed", as_dict=True).items()
             if not (named := rows.select("clinic_id", key).drop_nulls(key).unique()).is_empty()
         }
+
+    def ordered(self, feed: str) -> pl.LazyFrame:
+        """A feed's evidence that has an event, by its instant, then id: sorted once."""
+        if feed not in self._ordered:
+            rows = self.evidence(feed).filter(pl.col("_at").is_not_null())
+            self._ordered[feed] = rows.sort("_at", contracts()[feed].id_column).collect()
+        return self._ordered[feed].lazy()
+
+    @cached_property
+    def _ordered(self) -> dict[str, pl.DataFrame]:
+        return {}
 
     def evidence(self, feed: str) -> pl.LazyFrame:
         """A feed's rows with `_at`, their event as an instant; none after `as_of`.

@@ -13,12 +13,13 @@ import polars as pl
 from protocols.expressions import compile_expression
 from protocols.facts import Facts
 from protocols.model import Protocol
-from protocols.scope import ITEMS, PEOPLE, feed_columns, population_columns
+from protocols.scope import ITEMS, PEOPLE, feed_columns, named_columns, population_columns
 from protocols.times import local_day, minutes
 
 IDS = {"sessions": "session_id", "dispenses": "dispense_id", "outcomes": "outcome_id"}
 STARTS = {"sessions": "started_at", "dispenses": "dispensed_at", "outcomes": "administered_at"}
 PATIENT = ("clinic_id", "patient_id")
+_ALWAYS = {*PATIENT, *IDS.values(), *STARTS.values(), "local_date", "program", "status"}
 
 
 def judged_rows(
@@ -32,13 +33,15 @@ def judged_rows(
     Protocols of one feed and drug come one after the other: they share what is prepared.
     """
     ordered = sorted(protocols, key=lambda p: (_alike(p), p.protocol, p.effective.from_))
-    for _, alike in groupby(ordered, key=_alike):
-        prepared = None
-        for _, group in groupby(alike, key=lambda p: p.protocol):
-            versions = list(group)
-            if prepared is None:
-                prepared = _prepared(versions[0], facts)
-            yield versions, _governed(versions, prepared, facts)
+    for _, group in groupby(ordered, key=_alike):
+        alike = list(group)
+        prepared = _prepared(alike, facts)
+        for _, versions in groupby(alike, key=lambda p: p.protocol):
+            governing = list(versions)
+            yield (
+                governing,
+                _governed(governing, prepared.select(_needed(prepared, governing)), facts),
+            )
 
 
 def _alike(protocol: Protocol) -> tuple[str, str]:
@@ -70,7 +73,14 @@ def _governed(versions: Sequence[Protocol], rows: pl.DataFrame, facts: Facts) ->
     return rows.with_columns(_version=number)
 
 
-def _prepared(protocol: Protocol, facts: Facts) -> pl.DataFrame:
+def _needed(rows: pl.DataFrame | pl.LazyFrame, protocols: Sequence[Protocol]) -> list[str]:
+    """Columns of prepared rows that the protocols, or whoever judges by them, may name."""
+    needed = named_columns(protocols) | _ALWAYS
+    return [name for name in rows.collect_schema() if name in needed or name.startswith("_")]
+
+
+def _prepared(protocols: Sequence[Protocol], facts: Facts) -> pl.DataFrame:
+    protocol = protocols[0]
     feed, zones = protocol.judges, facts.zone_names
     rows = facts.evidence(feed).join(facts.zones.lazy(), on="clinic_id", how="left")
     rows = rows.with_columns(_subject=pl.col(IDS[feed]))
@@ -100,7 +110,7 @@ def _prepared(protocol: Protocol, facts: Facts) -> pl.DataFrame:
     )
     if feed == "sessions":
         rows = _with_lifetime(rows)
-    return rows.collect()
+    return rows.select(_needed(rows, protocols)).collect()
 
 
 def _prefixed(facts: Facts, feed: str, prefix: str) -> pl.LazyFrame:

@@ -13,6 +13,7 @@ from functools import cached_property
 import polars as pl
 
 from checks.contract import contract
+from protocols.beside import beside
 from protocols.durations import Span
 from protocols.expressions import Expression, Type, compile_expression
 from protocols.facts import Facts
@@ -43,6 +44,11 @@ class Part:
     expr: str | None = None
     readings: bool = False
 
+    @property
+    def in_order(self) -> bool:
+        """Whether its features hang on the order of the rows; a sum of fractions does."""
+        return self.readings or self.pick != "any" or self.take in ("first", "last", "sum")
+
 
 @dataclass
 class Gatherer:
@@ -67,10 +73,7 @@ class Gatherer:
         for part in self.parts:
             groups.setdefault((part.of, part.by), []).append(part)
         for (feed, by), parts in groups.items():
-            judged = judged.join(
-                self._features(judged, feed, by, parts), on="_idx", how="left",
-                maintain_order="left",
-            )  # fmt: skip
+            judged = beside(judged, self._features(judged, feed, by, parts), ["_idx"])
         counts = [f"{part.name}.{what}" for part in self.parts for what in ("n", "true", "known")]
         filled = [pl.col(name).fill_null(0) for name in counts if name in judged.columns]
         self.parts = []
@@ -101,10 +104,21 @@ class Gatherer:
         ]
 
     def rows(
-        self, judged: pl.DataFrame, feed: str, by: Link, parts: Sequence[Part]
+        self,
+        judged: pl.DataFrame,
+        feed: str,
+        by: Link,
+        parts: Sequence[Part],
+        *,
+        passing: bool = False,
     ) -> pl.LazyFrame:
-        """Feed rows beside the judged rows they are linked to, by event time, then id as text."""
-        compiled = [e for part in parts for e in self._expressions(part)]
+        """Feed rows beside the judged rows they are linked to, by event time, then id, where a part
+        asks for an order; without those that no part looks at, or that pass no part's test,
+        whatever the judged row.
+        """
+        compiled = [
+            e for part in parts for e in self._compiled(part.of, part.among, part.where, part.expr)
+        ]
         names = {name for expression in compiled for name in expression.names}
         mine = sorted(name for name in names if name.startswith("this."))
         bounds = [f"{part.name}.{end}" for part in parts for end in ("start", "end", "unknown")]
@@ -117,24 +131,45 @@ class Gatherer:
             *(pl.col(name) for name in bounds if name in judged.columns),
             pl.col("_subject"),
         )
-        feed_rows = self._feed_rows(feed, by, names, keys)
+        feed_rows = self._feed_rows(feed, by, names, keys).filter(
+            self._looked_at(parts, passing=passing)
+        )
         windows = [(f"{part.name}.start", f"{part.name}.end") for part in parts]
         if by == "clinic" and all(part.window and part.window.closed for part in parts):
             joined = near(feed_rows, left, windows)
+            if any(part.in_order for part in parts):
+                joined = joined.sort("_idx", "_at", "_id")
         else:
-            joined = feed_rows.join(left, on=keys, how="inner")
+            joined = left.join(feed_rows, on=keys, maintain_order="left_right")
         if feed == self.judges and feed in ("sessions", "dispenses"):
             joined = joined.filter(pl.col(IDS[feed]) != pl.col("_subject"))
-        return joined.sort("_idx", "_at", "_id")
+        return joined
+
+    def _looked_at(self, parts: Sequence[Part], *, passing: bool) -> pl.Expr:
+        """Whether a feed row may count for any of the parts, by what does not hang on the judged
+        row."""
+        return pl.any_horizontal(
+            pl.all_horizontal(
+                pl.lit(value=True),
+                *(
+                    held.polars.cast(pl.Boolean)
+                    for held in self._compiled(part.of, part.among, part.where if passing else None)
+                    if not any(name.startswith("this.") for name in held.names)
+                ),
+            )
+            for part in parts
+        ).fill_null(value=False)
 
     def _feed_rows(self, feed: str, by: Link, names: set[str], keys: list[str]) -> pl.LazyFrame:
         facts = self.facts.whole if by == "clinic" else self.facts
-        rows = facts.evidence(feed).filter(pl.col("_at").is_not_null())
+        rows = facts.ordered(feed)
         if feed == "sessions":
             rows = rows.filter(pl.col("status") == "completed").with_columns(started_at="_at")
         if feed == "vitals" and by == "patient":
             sessions = self.facts.frames["sessions"].select("clinic_id", "session_id", "patient_id")
-            rows = rows.join(sessions, on=["clinic_id", "session_id"], how="inner")
+            rows = rows.join(
+                sessions, on=["clinic_id", "session_id"], how="inner", maintain_order="left"
+            )
         if feed == "outcomes" and any(name.startswith("item_") for name in names):
             rows = with_items(rows)
         if any(name.startswith("staff.") for name in names):
@@ -149,6 +184,7 @@ class Gatherer:
                 left_on=["clinic_id", "staff_id"],
                 right_on=["clinic_id", "_person"],
                 how="left",
+                maintain_order="left",
             ).with_columns(
                 pl.when(pl.col("staff.staff_id").is_not_null())
                 .then(pl.col("clinic_id"))
@@ -161,9 +197,8 @@ class Gatherer:
             *(pl.col(name) for name in sorted(wanted)), "_at", _id=pl.col(id_column).cast(pl.String)
         )
 
-    def _expressions(self, part: Part) -> list[Expression]:
-        texts = [text for text in (part.among, part.where, part.expr) if text is not None]
-        return [self.compile(part.of, text) for text in texts]
+    def _compiled(self, feed: str, *texts: str | None) -> list[Expression]:
+        return [self.compile(feed, text) for text in texts if text is not None]
 
     def compile(self, feed: str, text: str) -> Expression:
         """An expression over a feed row and, as `this.`, the judged row."""
@@ -193,9 +228,10 @@ class Gatherer:
     def _features(
         self, judged: pl.DataFrame, feed: str, by: Link, parts: Sequence[Part]
     ) -> pl.DataFrame:
-        rows = self.rows(judged, feed, by, parts).with_columns(
-            pl.int_range(pl.len(), dtype=pl.UInt32).alias("_at_row"),
-            *(self.candidate(part).alias(f"{part.name}.in") for part in parts),
+        rows = (
+            self.rows(judged, feed, by, parts)
+            .with_columns(self.candidate(part).alias(f"{part.name}.in") for part in parts)
+            .filter(pl.any_horizontal(f"{part.name}.in" for part in parts))
         )
         for part in parts:
             rows = rows.with_columns(self._row_columns(part))

@@ -320,6 +320,9 @@ class Protocol(_Part):
     sha256: str = ""
     text: str = Field(default="", exclude=True, repr=False)
 
+    def __hash__(self) -> int:
+        return hash((self.key, self.sha256))
+
     def always(self) -> Protocol:
         """The same version as if it were in force on every day."""
         return self.model_copy(update={"effective": Effective.model_validate({"from": date.min})})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NoReturn
@@ -24,6 +25,7 @@ from protocols.model import (
 )  # fmt: skip
 from protocols.parsing import ExpressionError, shortened
 
+_WORD = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 Fail = Callable[[tuple[str | int, ...], str], NoReturn]
 
 _TYPES: Mapping[str, Type] = {
@@ -94,6 +96,18 @@ def linked_columns(feed: str, judged: Mapping[str, Type]) -> dict[str, Type]:
     if feed == "outcomes":
         columns |= ITEMS
     return columns | {f"this.{name}": kind for name, kind in judged.items()}
+
+
+def named_columns(protocols: Sequence[Protocol]) -> set[str]:
+    """What protocols may name of a judged row."""
+    said = [protocol.model_dump_json(exclude={"examples", "text"}) for protocol in protocols]
+    return set().union(*map(named_in, said))
+
+
+def named_in(text: str) -> set[str]:
+    """Columns of a judged row that a text may name: every word of it, rather one too many."""
+    words = set(_WORD.findall(text))
+    return words | {word.removeprefix("this.") for word in words}
 
 
 def measure_types(protocol: Protocol) -> dict[str, Type]:

@@ -58,7 +58,7 @@ def oracle_low(trials: int, target: float, beyond: float) -> float:
     raise AssertionError
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(1, 200), st.floats(0.001, 0.999), st.floats(1, 9), st.sampled_from([1.0, 1.96, 3])
 )
@@ -80,6 +80,17 @@ def test_in_neither_tail_lies_more_than_its_probability() -> None:
     assert sum(p for k, p in enumerate(chance) if k / trials > high[0]) <= 0.001
     assert sum(p for k, p in enumerate(chance) if k / trials >= high[0] - 1 / trials) > 0.001
     assert sum(p for k, p in enumerate(chance) if k / trials < low[0]) <= 0.001
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("target", [0.0, 1e-9, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("trials", [50.0, 2000.0, 1e6])
+def test_where_chance_is_too_small_for_a_number_there_is_a_limit_still(
+    trials: float, target: float
+) -> None:
+    for dispersion in (200.0, 1e4):
+        low, high = limits(np.array([trials]), np.array([target]), np.array([dispersion]), ALARM)
+        assert 0 <= low.item() <= target <= high.item() <= 1
 
 
 def test_peers_that_differ_by_more_than_chance_widen_the_limits() -> None:

@@ -20,7 +20,7 @@ def test_the_engine_finds_it_in_a_larger_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_the_engine_finds_what_the_oracle_finds(name: str, random: Random) -> None:
     compare(PROTOCOLS[name], world(random))

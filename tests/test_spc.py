@@ -142,7 +142,7 @@ counts = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=5,
 
 
 @given(counts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_p_charts_agree_with_a_recomputation(pairs: list[tuple[int, int]]) -> None:
     hits, trials = [h for h, _ in pairs], [t for _, t in pairs]
     series = p_chart(hits, trials)
@@ -169,7 +169,7 @@ def _laney(pairs: list[tuple[int, int]], mean: Fraction) -> float | None:
 
 
 @given(st.lists(st.integers(0, 12), min_size=5, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_four_rules_agree_with_a_recomputation(values: list[int]) -> None:
     points = xmr_chart([float(value) for value in values]).points
     assert [set(point.signals) for point in points] == _signals(values, points[0])

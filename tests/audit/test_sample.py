@@ -87,7 +87,7 @@ def expected(judged: list[tuple[str, date]], seed: int, size: int | None) -> set
     return found
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.dates(date(2026, 1, 1), date(2026, 3, 31)), min_size=1, max_size=70),
     st.integers(0, 1_000),

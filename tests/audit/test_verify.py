@@ -26,7 +26,7 @@ def packed(month: Nights, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_flipped_bit_of_any_file_is_found(packed: Path, data: st.DataObject) -> None:
     files = sorted(path for path in packed.rglob("*") if path.is_file())

@@ -77,7 +77,7 @@ def rows_of(held: Contract) -> st.SearchStrategy[list[Text]]:
 
 @pytest.mark.parametrize("feed", list(contracts()))
 def test_both_count_the_same_rows(feed: str) -> None:
-    @settings(max_examples=2, deadline=None, derandomize=True)
+    @settings(max_examples=2, derandomize=True)
     @given(rows_of(contract(feed)))
     def agree(rows: list[Text]) -> None:
         results = checked(contract(feed), rows)

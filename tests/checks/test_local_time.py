@@ -188,7 +188,7 @@ MANGLED = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(_near_changes(), STAMPS, MANGLED), min_size=1, max_size=150))
 def test_any_text_means_what_the_oracle_says(texts: list[tuple[str, str]]) -> None:
     assert read(texts) == [oracle(*text) for text in texts]

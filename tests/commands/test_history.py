@@ -181,9 +181,7 @@ TAMPERED = {
 }  # fmt: skip
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(how=st.sampled_from(sorted(TAMPERED)), number=st.integers(1, 4))
 def test_whatever_is_done_to_an_entry_shows(log: Warehouse, how: str, number: int) -> None:
     assert first_broken(log.db) is None

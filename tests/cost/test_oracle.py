@@ -56,7 +56,7 @@ def test_a_larger_network_is_what_the_oracle_says() -> None:
     compare(network(Random("larger"), clinics=30))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_random_networks_are_what_the_oracle_says(random: Random) -> None:
     compare(network(random))

@@ -34,9 +34,7 @@ def files(draw: st.DrawFn) -> bytes:
     return draw(st.one_of(st.just(content), st.just(content), st.binary(max_size=40)))
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=files())
 def test_any_bytes_are_read_exactly_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "staff.csv"

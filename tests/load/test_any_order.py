@@ -205,7 +205,7 @@ def run(orders: int, steps: int) -> None:
     run_machine(
         Deliveries,
         settings=settings(
-            max_examples=orders // 2, stateful_step_count=steps, deadline=None,
+            max_examples=orders // 2, stateful_step_count=steps,
             suppress_health_check=list(HealthCheck), print_blob=True,
         ),
     )  # fmt: skip

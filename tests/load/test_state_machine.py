@@ -211,7 +211,6 @@ def test_any_order_and_partition_of_deliveries_gives_the_same_marts() -> None:
         settings=settings(
             max_examples=ORDERS,
             stateful_step_count=14,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),

@@ -108,7 +108,7 @@ def test_a_larger_network_is_what_the_oracle_says() -> None:
         compare(network(Random(seed), clinics=60))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_random_networks_are_what_the_oracle_says(random: Random) -> None:
     compare(network(random))

@@ -133,13 +133,13 @@ def test_a_larger_network_is_what_the_oracle_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_random_networks_are_what_the_oracle_says(name: str, random: Random) -> None:
     compare(network(random), PROTOCOLS[name])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=25))
 def test_a_curve_is_what_the_oracle_says(drawn: list[tuple[int, bool]]) -> None:
     days, relapsed = [day for day, _ in drawn], [event for _, event in drawn]

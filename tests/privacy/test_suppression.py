@@ -133,14 +133,14 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, Count], list[Sum[str]]]:
     return counts, sums
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables())
 def test_no_hidden_count_can_be_solved_for(made: tuple[dict[str, Count], list[Sum[str]]]) -> None:
     protected(*made)
 
 
 @pytest.mark.long
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=2_000)
 @given(tables())
 def test_no_hidden_count_can_be_solved_for_in_2000_tables(
     made: tuple[dict[str, Count], list[Sum[str]]],

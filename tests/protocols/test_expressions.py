@@ -87,13 +87,13 @@ def by_keel(text: str, row: dict[str, Any]) -> Any:
     return frame.select(found=compile_expression(text, COLUMNS).polars).item()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=conditions, row=cells)
 def test_a_condition_means_what_it_means_to_duckdb(text: str, row: dict[str, Any]) -> None:
     assert by_keel(text, row) == by_duckdb(text, row)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=numbers, row=cells)
 def test_a_number_is_what_duckdb_computes(text: str, row: dict[str, Any]) -> None:
     expected = by_duckdb(f"({text})::DOUBLE", row)

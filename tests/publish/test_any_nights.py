@@ -19,7 +19,6 @@ NIGHTS = int(os.environ.get("KEEL_TEST_NIGHTS", "2"))
 
 @settings(
     max_examples=NIGHTS,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -366,9 +366,7 @@ VERDICTS = st.dictionaries(
 Held = dict[tuple[str, str, str], dict[str, tuple[str, bool]]]
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=VERDICTS, after=VERDICTS, turned=st.booleans())
 def test_what_differs_is_a_change_and_nothing_else(
     held: Warehouse, before: Held, after: Held, turned: bool
@@ -441,7 +439,6 @@ ACTS = ("session", "correct", "withdraw", "score", "scores", "waive", "unwaive",
 @pytest.mark.long
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import flows.judging
+import flows.judged_buckets
 import flows.partitions
 import flows.publish
 import flows.shares
@@ -168,9 +168,9 @@ def test_buckets_change_nothing(nights: Nights, monkeypatch: pytest.MonkeyPatch)
     assert any(row[2] == "outcome" for row in marts["findings"])
     assert any("alone" in row for row in marts["findings"])
     seen: list[tuple[int, int]] = []
-    judge = flows.judging.judge
+    judge = flows.judged_buckets.judge
     monkeypatch.setattr(
-        "flows.judging.judge", lambda *given: seen.append((0, 0)) or judge(*given)
+        "flows.judged_buckets.judge", lambda *given: seen.append((0, 0)) or judge(*given)
     )  # fmt: skip
     for size in (1, 5):
         monkeypatch.setattr(flows.shares, "BUCKET_SUBJECTS", size)
@@ -388,7 +388,6 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 
 @settings(
     max_examples=2,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an example takes whole nights
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -9,7 +9,7 @@ from tests.risk import oracle_patients as oracle
 from tests.risk.patients import observed, worlds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds())
 def test_every_signal_is_what_the_oracle_reckons(world: oracle.PatientWorld) -> None:
     fast, slow = observed(world), oracle.observations(world)

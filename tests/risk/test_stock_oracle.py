@@ -62,7 +62,7 @@ def test_a_network_on_which_polars_panicked_once() -> None:
     compare(network(Random("s 79")))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_small_networks_are_what_the_oracles_say(random: Random) -> None:
     compare(network(random))

@@ -342,7 +342,7 @@ def test_files_that_spell_a_column_in_two_ways_are_refused(tmp_path: Path) -> No
 KINDS = st.lists(st.sampled_from(["bp", "total", "weight", "", "'", '"', "é"]), max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(files=st.lists(KINDS, min_size=1, max_size=3))
 def test_the_account_always_adds_up(
     files: list[list[str]], tmp_path_factory: pytest.TempPathFactory
