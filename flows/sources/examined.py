@@ -33,10 +33,12 @@ _QUOTE_AGAIN = re.compile(rb'" +"')
 
 @dataclass(frozen=True)
 class Examined:
-    """A file's first bytes, its header among them, and how many delimiters it holds."""
+    """A file's first bytes, its header among them, how many delimiters it holds, and whether a
+    quote stands after several blanks anywhere."""
 
     head: bytes
     delimiters: int
+    padded_quote: bool
 
 
 def examine(path: str, *, zipped: bool, delimiter: str) -> Examined:
@@ -47,7 +49,7 @@ def examine(path: str, *, zipped: bool, delimiter: str) -> Examined:
     """
     packed = Path(path).stat().st_size
     head, delimiters, done = b"", 0, 0
-    quotes_again, held = False, b""
+    quotes_again, padded_quote, held = False, False, b""
     try:
         with _opened(path, zipped) as file:
             while part := file.read(LONGEST_LINE):
@@ -59,14 +61,15 @@ def examine(path: str, *, zipped: bool, delimiter: str) -> Examined:
                 delimiters += int(np.count_nonzero(bytes_seen == ord(delimiter)))
                 held += part
                 quotes_again = quotes_again or _has_quote_again(held)
-                held = _last_quote(held)
+                padded_quote = padded_quote or b'  "' in held
+                held = held[max(0, len(held.rstrip(b" ")) - 1) :]
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise Unreadable("it is not gzipped, damaged, or cut off") from None
     if not head:
         raise Unreadable("it is empty, not even a header is there")
     if quotes_again:
         _require_cells_to_end(path, zipped, delimiter)
-    return Examined(head, delimiters)
+    return Examined(head, delimiters, padded_quote)
 
 
 def require_bounded(unpacked: int, packed: int) -> None:
@@ -81,12 +84,6 @@ def require_bounded(unpacked: int, packed: int) -> None:
 
 def _has_quote_again(part: bytes) -> bool:
     return b'" ' in part and _QUOTE_AGAIN.search(part) is not None
-
-
-def _last_quote(part: bytes) -> bytes:
-    """The quote that a part ends with, and blanks after it: the next part may go on with them."""
-    end = len(part.rstrip(b" "))
-    return part[end - 1 :] if part.endswith(b'"', 0, end) else b""
 
 
 def _require_cells_to_end(path: str, zipped: bool, delimiter: str) -> None:

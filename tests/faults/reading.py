@@ -56,6 +56,8 @@ def _without_blanks(text: str) -> str:
     kept: list[str] = []
     state, blanks = "start", 0
     for sign in text:
+        if state == "start" and sign == '"' and blanks > 1:
+            raise ValueError("is the quote one, or text?")
         if sign == " " and state in ("start", "after"):
             blanks += 1
             continue

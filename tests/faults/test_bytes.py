@@ -56,6 +56,7 @@ EXACT = {
     "blanks around quotes": b'a,b,c\n "1,2" , x ,"3" \n',
     "a literal NULL": b"a,b,c\nNULL,NA,\\N\n",
     "quotes about blanks in a cell": b'a,b,c\n"""x"" ""y"""," ",""" """\n' * 2,
+    "a quote after blanks in a cell": b'a,b,c\n1,"x,  ""y""",3\n',
     "blank lines of one column": b"a\n\n1\n",
 }
 
@@ -76,6 +77,8 @@ MEGABYTE = b"a,b,c\n" + b"12,34,56\n" * 111_109
 REFUSED = {
     "a cell that goes on after its closing quote": b'a,b,c\n1,"x" "y",3\n',
     "one that begins anew": b'a,b,c\n1, "x"  "y,2" ,3\n',
+    "a quote after blanks": b'a,b\n  "x,1\n2,y"\n',
+    "blanks at the end of a megabyte, then a quote": MEGABYTE + b"1234567891, " + b' "x" ,3\n',
     "one at the end of a megabyte": MEGABYTE + b'1,"x"' + b" " * 9 + b'"y",3\n',
     "a trailing delimiter in one row": b"a,b,c\n1,2,3\n1,2,3,\n",
     "trailing delimiters everywhere": b"a,b,c,\n1,2,3,\n",
