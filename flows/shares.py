@@ -12,7 +12,7 @@ from flows.warehouse import Warehouse
 
 BUCKET_SUBJECTS = 25_000
 # Metrics look at few columns of a row, and each of their buckets reads the facts once.
-METRICS_HOLD = 6  # times as many
+METRICS_HOLD = 3  # times as many
 
 
 @dataclass(frozen=True)
