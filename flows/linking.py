@@ -25,8 +25,8 @@ def likely_pairs(records: pl.DataFrame, held: People) -> pl.DataFrame:
     `records`: `number`, and the compared columns as text, normalised. Raises KeelError when the
     comparison fails, without what it compared: an error of the database may quote a value.
     """
-    if records.height < len(PAIR):
-        return PAIR.to_frame()
+    if not any(_any_share(records, list(columns)) for columns in held.blocks):
+        return PAIR.to_frame()  # to begin with Splink takes as long as a small network's night
     try:
         return _scored(records, held)
     except Exception as error:
@@ -34,6 +34,11 @@ def likely_pairs(records: pl.DataFrame, held: People) -> pl.DataFrame:
             f"comparing patient records failed ({type(error).__name__}); look at `people` in "
             "protocols/risk.yaml and at the installed splink, run again."
         ) from None
+
+
+def _any_share(records: pl.DataFrame, columns: list[str]) -> bool:
+    """Whether two records have all the columns in common, so that they are compared."""
+    return bool(records.drop_nulls(columns).select(columns).is_duplicated().any())
 
 
 def _scored(records: pl.DataFrame, held: People) -> pl.DataFrame:

@@ -28,6 +28,8 @@ def text_select(db: duckdb.DuckDBPyConnection, path: str, suffix: str) -> TextSe
 
     def check(kept: str) -> None:
         _require_every_field(db, kept, header, delimiter, examined.delimiters)
+        if examined.padded_quote:
+            _require_no_padded_quote(db, kept, header)
 
     return TextSelect(
         header,
@@ -73,3 +75,14 @@ def _require_every_field(
     row = db.execute(f"SELECT {cells} FROM {kept}").fetchone()
     if row is None or delimiters - row[0] != between:
         raise Unreadable("a row has an empty field too many at its end, where the header has none")
+
+
+def _require_no_padded_quote(
+    db: duckdb.DuckDBPyConnection, kept: str, header: tuple[str, ...]
+) -> None:
+    """DuckDB passes over one blank before a cell's quote; after more, the quote is text to it."""
+    padded = " OR ".join(f"regexp_matches({identifier(name)}, '^  +\"')" for name in header)
+    if db.execute(f"SELECT 1 FROM {kept} WHERE {padded} LIMIT 1").fetchone():
+        raise Unreadable(
+            "a cell begins with blanks and a quote, so that nobody knows where it ends"
+        )

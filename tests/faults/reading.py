@@ -38,15 +38,17 @@ def read(path: Path, encoding: str = "utf-8") -> Rows | None:
 
 def expected(content: bytes, encoding: str = "utf-8") -> Rows | None:
     """RFC 4180 read strictly, but for blanks between a quote and a comma, which count for nothing;
-    None where there is no one way to read it."""
+    None where there is no one way to read it. A blank line is no row, but where there is one column
+    it is a row of an empty cell."""
     try:
         text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
         header, *rows = csv.reader(io.StringIO(_without_blanks(text), newline=""), strict=True)
     except (UnicodeDecodeError, csv.Error, ValueError):
         return None
-    if "\0" in text or any(len(row) != len(header) for row in rows if row):
+    rows = [row or [""] for row in rows] if len(header) == 1 else [row for row in rows if row]
+    if "\0" in text or any(len(row) != len(header) for row in rows):
         return None
-    return [tuple(cell or None for cell in row) for row in rows if row]
+    return [tuple(cell or None for cell in row) for row in rows]
 
 
 def _without_blanks(text: str) -> str:
@@ -54,6 +56,8 @@ def _without_blanks(text: str) -> str:
     kept: list[str] = []
     state, blanks = "start", 0
     for sign in text:
+        if state == "start" and sign == '"' and blanks > 1:
+            raise ValueError("is the quote one, or text?")
         if sign == " " and state in ("start", "after"):
             blanks += 1
             continue
@@ -63,6 +67,8 @@ def _without_blanks(text: str) -> str:
             state = "quoted"
             kept.append(sign)
             continue
+        elif state == "after" and sign not in ",\r\n":
+            kept.append(" " * blanks)  # no cell goes on after them
         blanks = 0
         if state == "quoted":
             state = "after" if sign == '"' else "quoted"

@@ -55,6 +55,9 @@ EXACT = {
     "a header alone": b"a,b,c\n",
     "blanks around quotes": b'a,b,c\n "1,2" , x ,"3" \n',
     "a literal NULL": b"a,b,c\nNULL,NA,\\N\n",
+    "quotes about blanks in a cell": b'a,b,c\n"""x"" ""y"""," ",""" """\n' * 2,
+    "a quote after blanks in a cell": b'a,b,c\n1,"x,  ""y""",3\n',
+    "blank lines of one column": b"a\n\n1\n",
 }
 
 
@@ -70,7 +73,13 @@ def test_what_is_allowed_is_read_exactly(tmp_path: Path, what: str) -> None:
 
 
 GOOD = b"a,b,c\n" + b"1,2,3\n" * 200_000
+MEGABYTE = b"a,b,c\n" + b"12,34,56\n" * 111_109
 REFUSED = {
+    "a cell that goes on after its closing quote": b'a,b,c\n1,"x" "y",3\n',
+    "one that begins anew": b'a,b,c\n1, "x"  "y,2" ,3\n',
+    "a quote after blanks": b'a,b\n  "x,1\n2,y"\n',
+    "blanks at the end of a megabyte, then a quote": MEGABYTE + b"1234567891, " + b' "x" ,3\n',
+    "one at the end of a megabyte": MEGABYTE + b'1,"x"' + b" " * 9 + b'"y",3\n',
     "a trailing delimiter in one row": b"a,b,c\n1,2,3\n1,2,3,\n",
     "trailing delimiters everywhere": b"a,b,c,\n1,2,3,\n",
     "a zero byte far below": GOOD + b"1,\0,3\n",

@@ -54,6 +54,18 @@ def database(network: Network) -> Path:
     return network.settings.warehouse / "keel.duckdb"
 
 
+def test_tables_that_are_missing_are_made_and_the_others_left(loaded: Network) -> None:
+    before = state(loaded)
+    lacking = ("ops.column_counts", "marts.findings", "facts.rates", "facts.hours_history")
+    with loaded.opened() as opened:
+        for table in lacking:
+            opened.db.execute(f"DROP TABLE {table}")
+    with loaded.opened():
+        pass
+    assert all(loaded.ask(f"SELECT count(*) FROM {table}") == [(0,)] for table in lacking)
+    assert state(loaded) == before
+
+
 def test_a_lost_database_is_built_again_from_raw_alone(loaded: Network) -> None:
     before = state(loaded)
     database(loaded).unlink()

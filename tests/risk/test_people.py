@@ -75,6 +75,16 @@ def test_strangers_and_kin_are_not(other: dict[str, Any]) -> None:
     assert found(record(1), record(2, **other)) == []
 
 
+def test_splink_is_begun_only_for_records_that_it_would_compare(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(linking, "_scored", None)
+    assert found(record(1), record(2, given_name="otto", birth_date=None, phone=None)) == []
+    assert found(record(1), *(record(n, **dict.fromkeys(COLUMNS)) for n in (2, 3))) == []
+    with pytest.raises(KeelError):
+        found(record(1), record(2, phone="5"))
+
+
 def test_the_order_of_records_changes_nothing() -> None:
     """Records of three people, each a little like the one before it."""
     names = ("anna", "carla", "dagmar")
