@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from flows.sources import quoted
 from flows.warehouse import Warehouse
 
-BUCKET_SUBJECTS = 40_000
+BUCKET_SUBJECTS = 25_000
 # Metrics look at few columns of a row, and each of their buckets reads the facts once.
-METRICS_HOLD = 5  # times as many
+METRICS_HOLD = 3  # times as many
 
 
 @dataclass(frozen=True)

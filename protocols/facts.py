@@ -44,10 +44,14 @@ class Facts:
     as_of: datetime
     network: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def whole(self) -> Facts:
         """The facts that rows linked by clinic are taken from: every patient's."""
-        return replace(self, frames={**self.frames, **self.network}) if self.network else self
+        return self._with_network if self.network else self
+
+    @cached_property
+    def _with_network(self) -> Facts:
+        return replace(self, frames={**self.frames, **self.network}, network={})
 
     @cached_property
     def zones(self) -> pl.DataFrame:
