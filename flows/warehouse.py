@@ -181,7 +181,7 @@ def _config(path: Path) -> dict[str, str | bool | int | float | list[str]]:
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "temp_directory": str(path.parent / "tmp"),
-        "memory_limit": "800MB",
+        "memory_limit": "1500MB",
     }
 
 
