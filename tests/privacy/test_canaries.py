@@ -186,7 +186,7 @@ FAILURES: dict[str, tuple[int, Break]] = {
     "an error after an error": (
         4, raising("flows.publish.write_manifest", raises(DiskError("the disk is full.")))),
     "a broken protocol": (2, with_a_broken_protocol),
-    "a source's SELECT fails": (2, with_a_source_that_fails),
+    "a source's SELECT fails": (5, with_a_source_that_fails),
 }  # fmt: skip
 
 
