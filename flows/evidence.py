@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from protocols.model import Linked, Measure, Protocol, ResponseRule, Rule, Then
+from protocols.said import said_by
 from protocols.scope import COURSE, feed_columns
 
 Whose = Literal["row", "session", "start", "patient", "earlier", "clinic"]
@@ -50,7 +51,7 @@ def linked_parts(protocol: Protocol, rule: Rule) -> list[Linked | Then]:
 
 def _parts(protocol: Protocol, rule: Rule) -> tuple[list[Linked | Then], str]:
     """Parts of feeds that a rule and the measures it names look at, and all that they say."""
-    said = rule.model_dump_json(exclude={"id", "title", "source", "note"})
+    said = said_by(rule, {"id", "title", "source", "note"})
     parts: list[Linked | Then] = []
     if isinstance(rule, Linked):
         parts.append(rule)
@@ -58,7 +59,7 @@ def _parts(protocol: Protocol, rule: Rule) -> tuple[list[Linked | Then], str]:
         parts += [rule.trigger, rule.then]
     for measure in _named(protocol, said):
         parts.append(measure)
-        said += measure.model_dump_json()
+        said += said_by(measure)
     return parts, said
 
 
@@ -69,5 +70,5 @@ def _named(protocol: Protocol, said: str) -> list[Measure]:
     for name, measure in reversed(protocol.measures.items()):
         if name in words:
             named.append(measure)
-            words |= set(_WORD.findall(measure.model_dump_json()))
+            words |= set(_WORD.findall(said_by(measure)))
     return named

@@ -17,6 +17,7 @@ from flows.sources import identifier
 from flows.warehouse import Warehouse
 from protocols.facts import EVENT_TIMES, Facts, empty_frame
 from protocols.model import Linked, Protocol, ResponseRule, Rule, Then
+from protocols.said import said_by
 from protocols.times import INSTANT
 
 WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
@@ -83,7 +84,7 @@ def _by_clinic(protocols: tuple[Protocol, ...]) -> dict[str, Set[str]]:
     columns that they can name: a monitor's other sessions are other patients'."""
     parts = [part for protocol in protocols for part in _clinic_parts(protocol)]
     feeds = {part.of for part in parts} - set(WHOLE)
-    words = _ESSENTIAL.union(*(re.findall(r"\w+", part.model_dump_json()) for part in parts))
+    words = _ESSENTIAL.union(*(re.findall(r"\w+", said_by(part)) for part in parts))
     if "sessions" in feeds:
         feeds = feeds | {"doses"}  # a session without a start began with its first dose
     return {feed: words | {contract(feed).id_column} for feed in sorted(feeds)}
@@ -125,7 +126,7 @@ def _feeds(protocol: Protocol) -> set[str]:
 
 def feeds_of(protocol: Protocol, rule: Rule) -> list[str]:
     """Feeds that a rule looks at, in load order: the judged one, its own, its measures'."""
-    said = rule.model_dump_json(exclude={"id", "title", "note"})
+    said = said_by(rule, {"id", "title", "note"})
     words = set(re.findall(r"[A-Za-z_]\w*", said))
     own = {protocol.judges, *re.findall(r'"of":"(\w+)"', said)}
     own |= {measure.of for name, measure in protocol.measures.items() if name in words}

@@ -20,6 +20,7 @@ from protocols.judged import judged_rows
 from protocols.kinds import NOT_EVALUABLE, NOT_MET, PENDING, STATUS, kinds
 from protocols.linked import Gatherer, Part
 from protocols.model import Measure, Protocol
+from protocols.said import said_by
 from protocols.scope import judged_columns, measure_types, named_in
 from protocols.times import INSTANT
 from protocols.verdicts import VERDICTS, WORDS, verdicts_of
@@ -197,7 +198,7 @@ def _measured(
 
     gatherer = Gatherer(facts, protocol.judges, judged_columns(protocol.judges, {}))
     for name, measure in protocol.measures.items():
-        if waiting.keys() & named_in(measure.model_dump_json()):
+        if waiting.keys() & named_in(said_by(measure)):
             gatherer = gathered()
         waiting[name] = Part(f"measure {name}", measure.of, measure.by, measure.window,
                              measure.among, take=measure.take, expr=measure.expr)  # fmt: skip

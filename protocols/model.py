@@ -321,6 +321,7 @@ class Protocol(_Part):
     text: str = Field(default="", exclude=True, repr=False)
 
     def __hash__(self) -> int:
+        """Few fields say which it is; what is remembered of a protocol is looked up by it."""
         return hash((self.key, self.sha256))
 
     def always(self) -> Protocol:

@@ -24,6 +24,7 @@ from protocols.model import (
     ValueRule,
 )  # fmt: skip
 from protocols.parsing import ExpressionError, shortened
+from protocols.said import said_by
 
 _WORD = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 Fail = Callable[[tuple[str | int, ...], str], NoReturn]
@@ -100,7 +101,7 @@ def linked_columns(feed: str, judged: Mapping[str, Type]) -> dict[str, Type]:
 
 def named_columns(protocols: Sequence[Protocol]) -> set[str]:
     """What protocols may name of a judged row."""
-    said = [protocol.model_dump_json(exclude={"examples", "text"}) for protocol in protocols]
+    said = [said_by(protocol, {"examples"}) for protocol in protocols]
     return set().union(*map(named_in, said))
 
 

@@ -18,6 +18,7 @@ from protocols.facts import Facts
 from protocols.kinds import EXCLUDED, MET, NOT_EVALUABLE, NOT_MET, PENDING, STATUS, Outcome, kinds
 from protocols.kinds import status as is_status
 from protocols.model import Protocol, ResponseRule, Rule
+from protocols.parsing import parsed
 from protocols.scope import DOSE, judged_columns, measure_types
 from protocols.sentences import sentence
 from protocols.times import INSTANT
@@ -34,8 +35,8 @@ REMEMBERED = 256
 
 @dataclass(frozen=True)
 class _Ruling:
-    """A rule's verdict as expressions over judged rows; `undelivered` feeds that it rests on and
-    `awaited` measures, which may still find a row, decide before the rule does."""
+    """A rule's verdict as expressions over judged rows; in `reason` and `due_at`, `_status` is the
+    verdict's."""
 
     rule_no: int
     outcome: Outcome
@@ -192,10 +193,11 @@ def _named(rule: Rule, *, when: bool) -> set[str]:
     named: set[str] = set()
     linked = rule.kind in ("occurrence", "cadence", "response")
     for text in _texts(rule, when=when):
-        plain = re.sub(r"'[^']*'", "", text)
+        names = parsed(text)[1]
         own = not linked or text == rule.when or re.fullmatch(r"\w+", text)
-        pattern = r"(?<![\w.])([A-Za-z_]\w*)" if own else r"\bthis\.([A-Za-z_]\w*)"
-        named |= set(re.findall(pattern, plain))
+        named |= {name for name in names if own} | {
+            name.removeprefix("this.") for name in names if name.startswith("this.")
+        }
     return named
 
 
