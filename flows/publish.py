@@ -101,8 +101,10 @@ def _write_report(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """The pages in `folder`, the spreadsheet and the PDF beside it."""
     from flows.reports.html import write_html
     from flows.reports.pdf import write_pdf
+    from flows.reports.rates import prepare
     from flows.reports.xlsx import write_xlsx
 
+    prepare(db)
     write_html(db, folder)
     write_xlsx(db, folder.with_suffix(".xlsx"))
     write_pdf(db, folder.with_suffix(".pdf"))

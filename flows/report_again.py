@@ -27,6 +27,7 @@ def write_again(settings: Settings, scope: Scope, out: Path | None) -> Path:
     """
     from flows.reports.html import write_html
     from flows.reports.pdf import write_pdf
+    from flows.reports.rates import prepare
     from flows.reports.xlsx import write_xlsx
 
     run = _current(settings)
@@ -34,6 +35,7 @@ def write_again(settings: Settings, scope: Scope, out: Path | None) -> Path:
         out = Path("keel-report")
     with _replaced(out or run / REPORT, own=out is None) as aside:
         with published_tables(run, scope) as db:
+            prepare(db)
             write_html(db, aside, scope.words)
             if out is not None:
                 write_xlsx(db, aside / "report.xlsx", scope.words)

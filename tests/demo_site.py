@@ -45,7 +45,9 @@ def _make(folder: Path) -> None:
 
 def _pages_only(db: object, folder: Path) -> None:
     from flows.reports.html import write_html
+    from flows.reports.rates import prepare
 
+    prepare(db)  # type: ignore[arg-type]
     write_html(db, folder)  # type: ignore[arg-type]
 
 

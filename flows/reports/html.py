@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.reports import rates
 from flows.reports.pages import (
     clinics,
     cost,
@@ -35,9 +34,9 @@ PAGES = (front, worklist, trends, clinics, protocols, sessions, risk, outcomes, 
 
 def write_html(db: duckdb.DuckDBPyConnection, folder: Path, scope: str = "") -> None:
     """Write `index.html` and the pages below it into the folder, from the published tables (schemas
-    marts and ops). `scope` says what the report is narrowed to, if it is."""
+    marts and ops) and those of `rates.prepare`. `scope` says what the report is narrowed to, if it
+    is."""
     folder.mkdir(parents=True, exist_ok=True)
-    rates.prepare(db)
     site = Site(db, folder, scope)
     for page in PAGES:
         page.write(site)

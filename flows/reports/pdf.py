@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.audit import head
-from flows.reports import figures, queries, rates
+from flows.reports import figures, queries
 from flows.reports.deliveries import delivery_states
 from flows.reports.paper import Paper, Strip
 from flows.reports.standing import clinic_rows, month_rows, recent, rule_rows, worst_first
@@ -23,14 +23,13 @@ MOST_CLINICS, MOST_RULES, MOST_WORK, MOST_MONTHS, MOST_BLOCKED = 60, 20, 15, 24,
 
 
 def write_pdf(db: duckdb.DuckDBPyConnection, path: Path, scope: str = "") -> None:
-    """Write the summary from the published tables (schemas marts and ops). `scope` says what the
-    report is narrowed to, if it is.
+    """Write the summary from the published tables (schemas marts and ops) and those of
+    `rates.prepare`. `scope` says what the report is narrowed to, if it is.
 
     The same tables give the same bytes.
     """
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)
-    rates.prepare(db)
     end = head(db)
     acts = f"audit head {end.entry_no}: {end.hash[:16]}" if end.entry_no else "audit log empty"
     narrowed = f"; of {scope} only" if scope else ""

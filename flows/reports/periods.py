@@ -56,8 +56,9 @@ def full_enough(db: duckdb.DuckDBPyConnection, counts: str) -> dict[str, tuple[l
     """The same, each key with what its points are: months where its weeks hold too little."""
     best = period_of(db)
     found = {key: (mine, best) for (key,), mine in periods(db, counts, best).items()}
-    months = periods(db, counts, "month")
-    for (key,), mine in months.items():
+    if best == "month":
+        return found
+    for (key,), mine in periods(db, counts, "month").items():
         weeks = found[key][0] if key in found else []
         if sum(row["trials"] for row in weeks) < _LEAST_TRIALS * len(weeks):
             found[key] = (mine, "month")

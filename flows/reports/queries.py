@@ -13,16 +13,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# A session counts once, under all protocols that govern it, by the worst of its statuses.
-SESSIONS = """
-SELECT clinic_id, subject_id, min(local_date) AS local_date,
-    CASE WHEN bool_or(status = 'non_compliant') THEN 'non_compliant'
-         WHEN bool_or(status = 'pending') THEN 'pending'
-         WHEN bool_or(status = 'incomplete') THEN 'incomplete'
-         ELSE 'compliant' END AS status
-FROM marts.subject_adherence WHERE subject_kind = 'session' GROUP BY ALL
-"""
-
 
 def rows(db: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[Row]:
     """A query's rows as dicts; `values` are its $1, $2, ..."""
@@ -40,15 +30,15 @@ def grouped(found: Iterable[Row], *keys: str) -> defaultdict[tuple[Any, ...], li
 
 
 def overview(db: duckdb.DuckDBPyConnection) -> Row:
-    """The network in a few numbers."""
+    """The network in a few numbers; reads the temporary table that `rates.prepare` makes."""
+    by_status = ", ".join(
+        f"coalesce(sum(sessions) FILTER (status = '{status}'), 0)::BIGINT AS {status}"
+        for status in ("compliant", "non_compliant", "incomplete", "pending")
+    )
     (sessions,) = rows(
         db,
-        f"WITH s AS ({SESSIONS}) SELECT count(*) AS judged, "
-        "count(*) FILTER (status = 'compliant') AS compliant, "
-        "count(*) FILTER (status = 'non_compliant') AS non_compliant, "
-        "count(*) FILTER (status = 'incomplete') AS incomplete, "
-        "count(*) FILTER (status = 'pending') AS pending, "
-        "min(local_date) AS first_day, max(local_date) AS last_day FROM s",
+        f"SELECT coalesce(sum(sessions), 0)::BIGINT AS judged, {by_status}, "
+        "min(local_date) AS first_day, max(local_date) AS last_day FROM session_days",
     )
     (findings,) = rows(
         db,

@@ -12,6 +12,15 @@ from flows.reports.queries import Row, rows
 if TYPE_CHECKING:
     import duckdb
 
+# A session counts once, under all protocols that govern it, by the worst of its statuses.
+_SESSIONS = """
+SELECT clinic_id, subject_id, min(local_date) AS local_date,
+    CASE WHEN bool_or(status = 'non_compliant') THEN 'non_compliant'
+         WHEN bool_or(status = 'pending') THEN 'pending'
+         WHEN bool_or(status = 'incomplete') THEN 'incomplete'
+         ELSE 'compliant' END AS status
+FROM marts.subject_adherence WHERE subject_kind = 'session' GROUP BY ALL
+"""
 # Why a verdict is no part of a rule's rate, by the column that counts it.
 LEFT_OUT = {"pending": "pending", "not_evaluable": "not evaluable", "excluded": "not applicable"}
 _COUNTS = "sum(met)::BIGINT AS met, sum(not_met)::BIGINT AS not_met, " \
@@ -55,14 +64,12 @@ def counted_rules(
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
-    """Temporary tables that several pages read: `session_days` (sessions by clinic, local day and
-    status, each counted once by the worst of its statuses) and `newest_rules` (each rule as its
-    newest version has it)."""
-    from flows.reports.queries import SESSIONS
-
+    """Make the temporary tables that every form of the report reads: `session_days` (sessions by
+    clinic, local day and status, each counted once by the worst of its statuses) and `newest_rules`
+    (each rule as its newest version has it)."""
     db.execute(
         "CREATE OR REPLACE TEMP TABLE session_days AS SELECT clinic_id, local_date, status, "
-        f"count(*) AS sessions FROM ({SESSIONS}) GROUP BY ALL"
+        f"count(*) AS sessions FROM ({_SESSIONS}) GROUP BY ALL"
     )
     db.execute(
         "CREATE OR REPLACE TEMP TABLE newest_rules AS SELECT r.* FROM marts.rules r "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.audit import head
-from flows.reports import figures, queries, rates
+from flows.reports import figures, queries
 from flows.reports.sheets import LISTINGS, MOST_ROWS, Columns, Listing
 from flows.reports.standing import clinic_rows, recent, rule_rows, worst_first
 from flows.reports.terms import TERMS
@@ -42,13 +42,13 @@ _Rows = Iterator[Sequence[Any]]
 
 
 def write_xlsx(db: duckdb.DuckDBPyConnection, path: Path, scope: str = "") -> None:
-    """Write the spreadsheet from the published tables (schemas marts and ops).
+    """Write the spreadsheet from the published tables (schemas marts and ops) and those of
+    `rates.prepare`.
 
     `scope` says what the report is narrowed to, if it is. The same tables give the same bytes.
     """
     run = queries.last_run(db)
     made = run["as_of"].astimezone(UTC)
-    rates.prepare(db)
     since = recent(db)
     names = {row["clinic_id"]: row["name"] for row in queries.clinic_names(db)}
     with workbook(path, f"Keel run {run['run_id']}, as of {made:%Y-%m-%d %H:%M} UTC", made) as book:

@@ -12,6 +12,7 @@ import pypdf
 import pytest
 
 from flows.reports.pdf import write_pdf
+from flows.reports.rates import prepare
 from flows.reports.xlsx import write_xlsx
 from tests.demo_site import published
 
@@ -33,6 +34,7 @@ class Forms:
 def forms(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forms]:
     folder, run = tmp_path_factory.mktemp("forms"), published / "current"
     with duckdb.connect(str(run / "results.duckdb"), read_only=True) as db:
+        prepare(db)
         write_xlsx(db, folder / "report.xlsx")
         write_pdf(db, folder / "report.pdf")
         pages = [

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from flows.reports.paper import Paper
 from flows.reports.pdf import write_pdf
+from flows.reports.rates import prepare
 from flows.reports.workbook import workbook
 from flows.reports.xlsx import write_xlsx
 from tests.publish.nights import Nights, plain_nights
@@ -87,6 +88,7 @@ def test_a_network_of_which_nothing_was_judged_has_both(tmp_path: Path) -> None:
     with plain_nights():
         run, _ = nights.publish()
     with duckdb.connect(str(run / "results.duckdb"), read_only=True) as db:
+        prepare(db)
         write_xlsx(db, tmp_path / "x.xlsx")
         write_pdf(db, tmp_path / "x.pdf")
     first = pypdf.PdfReader(tmp_path / "x.pdf").pages[0].extract_text()
