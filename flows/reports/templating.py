@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
@@ -25,11 +27,21 @@ class _InMemory(BytecodeCache):
 _COMPILED = _InMemory()
 
 
+class _Rows(Environment):
+    """Rows are dicts, and what a template asks a row for is its column."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The column; of anything that is no row, or has no such column, what Jinja finds."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def environment() -> Environment:
     """Templates with the report's filters; whatever is not given to one is an error."""
-    made = Environment(
+    made = _Rows(
         loader=PackageLoader("flows.reports"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, bytecode_cache=_COMPILED,
+        trim_blocks=True, lstrip_blocks=True, bytecode_cache=_COMPILED, auto_reload=False,
     )  # fmt: skip
     made.filters |= FILTERS
     return made
