@@ -6,11 +6,10 @@ the disk as they come, so that memory does not grow with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ _HEADING = {
     "valign": "top", "border": 1, "border_color": "#1d4e6f",
 }  # fmt: skip
 _HEADINGS_ROW = 2
-_CELL_LIMIT = 32_767  # characters that Excel takes in a cell
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,14 @@ class Book:
         for at, (heading, _) in enumerate(columns):
             sheet.write_string(_HEADINGS_ROW, at, heading, self._heading)
         sheet.freeze_panes(_HEADINGS_ROW + 1, 1)
+        write, kinds = _writers(sheet), [kind for _, kind in columns]
         last = _HEADINGS_ROW
         for last, row in enumerate(rows, start=_HEADINGS_ROW + 1):
-            for at, ((_, kind), value) in enumerate(zip(columns, row, strict=True)):
-                self._write(sheet, last, at, kind, value)
+            for at, (kind, value) in enumerate(zip(kinds, row, strict=True)):
+                if isinstance(value, Shown):
+                    kind, value = value.kind, value.value
+                if value is not None:
+                    write[kind](last, at, value, self._formats[kind])
         sheet.autofilter(_HEADINGS_ROW, 0, max(last, _HEADINGS_ROW + 1), len(columns) - 1)
 
     def _set_up_print(self, sheet: Worksheet) -> None:
@@ -102,17 +104,15 @@ class Book:
         sheet.set_header(f"&L{self._title}&R&A")
         sheet.set_footer("&RPage &P of &N")
 
-    def _write(self, sheet: Worksheet, row: int, at: int, kind: Kind, value: Any) -> None:
-        if isinstance(value, Shown):
-            kind, value = value.kind, value.value
-        look = self._formats[kind]
-        if value is None:
-            return
-        if isinstance(value, bool):
-            sheet.write_string(row, at, "yes" if value else "no", look)
-        elif isinstance(value, int | float | Decimal):
-            sheet.write_number(row, at, value, look)
-        elif isinstance(value, date):
-            sheet.write_datetime(row, at, value, look)
-        else:
-            sheet.write_string(row, at, str(value)[:_CELL_LIMIT], look)
+
+def _writers(sheet: Worksheet) -> Mapping[Kind, Callable[[int, int, Any, Format], object]]:
+    """How a value of each kind is written; a text that is longer than Excel takes is cut."""
+
+    def write_yes(row: int, at: int, value: bool, look: Format) -> None:
+        sheet.write_string(row, at, "yes" if value else "no", look)
+
+    text, number, moment = sheet.write_string, sheet.write_number, sheet.write_datetime
+    return {
+        "text": text, "long": text, "count": number, "number": number, "share": number,
+        "usd": number, "date": moment, "time": moment, "yes": write_yes,
+    }  # fmt: skip

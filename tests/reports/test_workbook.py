@@ -43,6 +43,14 @@ def test_text_is_never_a_formula_a_number_or_a_link(tmp_path: Path, cell: str) -
     assert b"<hyperlink" not in inside
 
 
+def test_text_that_excel_does_not_take_whole_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    with workbook(path, "x", MADE) as book:
+        book.sheet("S", "One row.", (("A", "text"), ("B", "long")), [("x" * 40_000, "y" * 40_000)])
+    found = fastexcel.read_excel(path).load_sheet("S", header_row=2).to_polars().row(0)
+    assert found == ("x" * 32_767, "y" * 32_767)
+
+
 def test_kinds_of_cells_are_shown_as_what_they_are(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     columns = (("S", "share"), ("U", "usd"), ("D", "date"), ("T", "time"), ("Y", "yes"))
