@@ -10,6 +10,8 @@ import hashlib
 import re
 from functools import lru_cache
 
+from markupsafe import Markup
+
 FOLDERS = ("clinics", "protocols", "rules", "sessions")
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _LONGEST = 40
@@ -24,3 +26,9 @@ def page_of(folder: str, *ids: str) -> str:
     digest = hashlib.blake2b("\x1f".join(ids).encode(), digest_size=5).hexdigest()
     plain = _PLAIN.sub("-", " ".join(ids).lower()).strip("-")[:_LONGEST].strip("-")
     return f"{folder}/{plain}-{digest}.html" if plain else f"{folder}/{digest}.html"
+
+
+@lru_cache(maxsize=4096)
+def link(root: str, page: str, text: str) -> Markup:
+    """A link to a page of the site; `root` leads up to the site's root from where the link is."""
+    return Markup('<a href="{}{}">{}</a>').format(root, page, text)

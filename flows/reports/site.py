@@ -8,14 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.reports.links import page_of
+from jinja2 import pass_context
+from markupsafe import Markup
+
+from flows.reports.links import link, page_of
 from flows.reports.queries import Row, last_run, protocols, rows
 from flows.reports.templating import environment
 from flows.reports.trends import Charts, network_chart, protocol_charts
+from flows.reports.words import EMPTY
 
 if TYPE_CHECKING:
     import duckdb
     from jinja2 import Environment
+    from jinja2.runtime import Context
 
     from flows.reports.charts import Chart
 
@@ -89,6 +94,10 @@ class Site:
         known = self.clinics.get(clinic_id)
         return known["name"] if known else clinic_id
 
+    def protocol_title(self, protocol: str) -> str:
+        """What a protocol is called; its id where nothing was judged by it."""
+        return self.protocol_titles.get(protocol, protocol)
+
     def zone(self, clinic_id: str) -> str:
         """A clinic's time zone."""
         known = self.clinics.get(clinic_id)
@@ -101,7 +110,33 @@ class Site:
             "page_of": page_of,
             "clinic_name": self.name,
             "zone_of": self.zone,
-            "protocol_title": lambda protocol: self.protocol_titles.get(protocol, protocol),
-            "has_page": lambda clinic, session: (clinic, session) in self.sessions,
+            "protocol_title": self.protocol_title,
+            "link_to_clinic": self._link_to_clinic,
+            "link_to_protocol": self._link_to_protocol,
+            "link_to_rule": _link_to_rule,
+            "link_to_session": self._link_to_session,
         }
         return made
+
+    @pass_context
+    def _link_to_clinic(self, page: Context, clinic_id: str) -> Markup:
+        return link(page["root"], page_of("clinics", clinic_id), self.name(clinic_id))
+
+    @pass_context
+    def _link_to_protocol(self, page: Context, protocol: str) -> Markup:
+        title = self.protocol_title(protocol)
+        return link(page["root"], page_of("protocols", protocol), title)
+
+    @pass_context
+    def _link_to_session(self, page: Context, clinic_id: str, session_id: str | None) -> str:
+        """A session, linked where it has a page."""
+        if session_id is None:
+            return EMPTY
+        if (clinic_id, session_id) not in self.sessions:
+            return session_id
+        return link(page["root"], page_of("sessions", clinic_id, session_id), session_id)
+
+
+@pass_context
+def _link_to_rule(page: Context, protocol: str, rule_id: str, title: str) -> Markup:
+    return link(page["root"], page_of("rules", protocol, rule_id), title)
