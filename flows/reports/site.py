@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ from jinja2 import pass_context
 from markupsafe import Markup
 
 from flows.reports.links import link, page_of
+from flows.reports.periods import rule_months
 from flows.reports.queries import Row, last_run, protocols, rows
+from flows.reports.standing import clinic_rows, recent
 from flows.reports.templating import environment
 from flows.reports.trends import Charts, network_chart, protocol_charts
+from flows.reports.verdicts import targeted
 from flows.reports.words import EMPTY
 
 if TYPE_CHECKING:
@@ -68,6 +72,26 @@ class Site:
         """Clinic and session of those that have a page."""
         found = self.db.execute("SELECT clinic_id, session_id FROM marts.session_pages")
         return {(clinic, session) for clinic, session in found.fetchall()}
+
+    @cached_property
+    def since(self) -> date | None:
+        """The first day that clinics are judged from."""
+        return recent(self.db)
+
+    @cached_property
+    def targeted(self) -> list[Row]:
+        """Each clinic's rules that have a target, since then."""
+        return targeted(self.db, self.since)
+
+    @cached_property
+    def standing(self) -> list[Row]:
+        """How each clinic stands since then, in order of their names."""
+        return clinic_rows(self.db, self.clinics, self.targeted, self.since)
+
+    @cached_property
+    def rule_months(self) -> Mapping[tuple[Any, ...], list[Row]]:
+        """The months of every rule, by protocol and rule."""
+        return rule_months(self.db)
 
     @cached_property
     def network_chart(self) -> Chart:

@@ -9,8 +9,6 @@ from flows.reports.breaches import MOST, newest_breaches
 from flows.reports.links import page_of
 from flows.reports.queries import Row, grouped
 from flows.reports.rates import completeness, counted_rules, rule_rate
-from flows.reports.standing import clinic_rows, recent
-from flows.reports.verdicts import targeted
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
@@ -20,8 +18,7 @@ _ABOVE = (("index.html", "Overview"), ("clinics.html", "Clinics"))
 
 def write(site: Site) -> None:
     """Write `clinics.html` and one page a clinic."""
-    since = recent(site.db)
-    clinics = clinic_rows(site.db, site.clinics, targeted(site.db, since), since)
+    since, clinics = site.since, site.standing
     site.write("clinics.html", "clinics.html.j2", clinics=clinics, since=since)
     columns = "clinic_id, protocol, rule_id, title, severity, tier, target"
     rules = grouped(counted_rules(site.db, columns, since), "clinic_id")

@@ -9,8 +9,7 @@ from flows.reports.deliveries import delivery_troubles
 from flows.reports.figures import age_names, critical_by_age, critical_of_clinics
 from flows.reports.queries import Row, overview, protocols, rows
 from flows.reports.rates import rate
-from flows.reports.standing import clinic_rows, recent
-from flows.reports.verdicts import ORDER, network_answer, targeted
+from flows.reports.verdicts import ORDER, network_answer
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
@@ -20,9 +19,7 @@ MOST = {"clinics": 40, "worklist": 12, "places": 5, "troubles": 8}
 
 def write(site: Site) -> None:
     """Write `index.html`."""
-    since = recent(site.db)
-    rules = targeted(site.db, since)
-    clinics = clinic_rows(site.db, site.clinics, rules, since)
+    clinics = site.standing
     shown = sorted(clinics, key=lambda row: ORDER[row["verdict"]["mark"]])[: MOST["clinics"]]
     names = {row["clinic_id"] for row in shown}
     whole = overview(site.db)
@@ -30,13 +27,13 @@ def write(site: Site) -> None:
     site.write(
         "index.html",
         "front.html.j2",
-        since=since,
+        since=site.since,
         answer=network_answer(row["verdict"] for row in clinics),
         overview=whole,
         compliance=_compliance(whole),
         clinics=[row for row in clinics if row["clinic_id"] in names],
         more_clinics=len(clinics) - len(shown),
-        places=places(rules)[: MOST["places"]],
+        places=places(site.targeted)[: MOST["places"]],
         worklist=due,
         saved=rows(site.db, "SELECT count(*) AS due FROM marts.worklist")[0]["due"],
         night=last_night(site.db),

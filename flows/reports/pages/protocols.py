@@ -9,7 +9,7 @@ from flows.reports import trends
 from flows.reports.breaches import MOST, newest_breaches, undecided
 from flows.reports.charts import Chart, nothing
 from flows.reports.links import page_of
-from flows.reports.periods import MOST_PERIODS, rule_months
+from flows.reports.periods import MOST_PERIODS
 from flows.reports.queries import Row, grouped, protocols, rows
 from flows.reports.rates import completeness, counted_rules, rate, rule_rate
 from flows.reports.standing import rule_rows, worst_first
@@ -69,7 +69,7 @@ def _subjects(site: Site) -> dict[str, Row]:
 def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
     of_clinics = grouped(counted_rules(site.db, "protocol, rule_id, clinic_id"),
                          "protocol", "rule_id")  # fmt: skip
-    months = rule_months(site.db)
+    months = site.rule_months
     drawn = _worth_drawing(months)
     breaches = newest_breaches(site.db, "protocol", "rule_id")
     reasons = undecided(site.db, "protocol", "rule_id")
@@ -87,7 +87,7 @@ def _write_rules(site: Site, rules: list[Row], known: dict[str, Row]) -> None:
             breaches=breaches[key],
             reasons=reasons[key],
             most=MOST,
-            chart=_chart(rule, months[key], drawn),
+            chart=_chart(rule, months.get(key, []), drawn),
         )
 
 

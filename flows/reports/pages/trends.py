@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from flows.reports import trends
 from flows.reports.funnel_plots import funnel_plot
-from flows.reports.periods import period_of, rule_months, whole
+from flows.reports.periods import period_of, whole
 from flows.reports.queries import Row, grouped, rows
 from flows.reports.rates import counted_rules
-from flows.reports.standing import recent
 
 if TYPE_CHECKING:
     from flows.reports.charts import Chart
@@ -81,12 +80,14 @@ def _measures(site: Site) -> list[Chart]:
 
 def _rule_signals(site: Site) -> list[Row]:
     """Rules with a target that change or that chance does not let reach it; how many there are."""
-    months = rule_months(site.db)
+    months = site.rule_months
     found = []
     for rule in rows(site.db, "SELECT * FROM newest_rules WHERE target IS NOT NULL "
                      "ORDER BY list_position(['critical', 'major', 'minor'], severity), "
                      "protocol, rule_id"):  # fmt: skip
-        series = trends.series_of(months[(rule["protocol"], rule["rule_id"])], rule["target"])
+        series = trends.series_of(
+            months.get((rule["protocol"], rule["rule_id"]), []), rule["target"]
+        )
         if series is not None and not series.short:
             telling = series.variation != "common" or series.assurance == "fails"
             if telling:
@@ -96,7 +97,7 @@ def _rule_signals(site: Site) -> list[Row]:
 
 def _funnels(site: Site) -> list[Chart]:
     """Compliant sessions, and the critical and major rules with most misses, of three months."""
-    since = recent(site.db)
+    since = site.since
     names = {clinic_id: row["name"] for clinic_id, row in site.clinics.items()}
     days = f"local_date >= DATE '{since}'" if since else "true"
     sessions = rows(
