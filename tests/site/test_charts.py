@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 
-from flows.reports.charts import control_chart
+import vl_convert
+
+from flows.reports.charts import _CONFIG, control_chart, drawn, funnel_chart
 from flows.reports.trends import measure_chart, share_chart
 
 CALM = [90, 92, 88, 91, 89, 90, 92, 88, 91, 89, 90, 91]
@@ -91,3 +94,32 @@ def test_no_month_stands_below_the_axis_twice() -> None:
         months_named = [(tick["year"], tick["month"]) for tick in ticks]
         assert len(set(months_named)) == len(ticks) <= 8
         assert months_named[-1] == (firsts[-1].year, firsts[-1].month)
+
+
+def test_charts_that_look_alike_keep_their_own_points() -> None:
+    """Each is what Vega-Lite draws of it alone, whatever was drawn before."""
+    weeks = [{"period": f"{MONDAY}T12:00:00", "value": 0.2, "phase": 0, "state": "common"},
+             {"period": f"{MONDAY + timedelta(weeks=1)}T12:00:00", "value": 0.4, "phase": 1,
+              "state": "concern"}]  # fmt: skip
+    rebased = [point["period"] for point in weeks]
+    curve = [{"trials": at, "target": 0.5, "low2": 0.4, "high2": 0.6, "low3": 0.2, "high3": 0.8}
+             for at in (5.0, 20.0)]  # fmt: skip
+    clinics = [{"trials": 9, "share": 0.5, "label": "North", "out": False},
+               {"trials": 12, "share": 0.9, "label": "South", "out": True}]  # fmt: skip
+    forms = (".0%", "%-d %b")
+    pictures = [
+        control_chart(weeks, rebased[:1], "share", forms),
+        control_chart([weeks[0], {**weeks[1], "value": 0.3}], rebased[:1], "share", forms),
+        control_chart(weeks, rebased[1:], "share", forms),
+        funnel_chart(clinics, curve, "met"),
+        funnel_chart([clinics[0], {**clinics[1], "label": "West"}], curve, "met"),
+    ]  # fmt: skip
+    shapes = [_shapes(drawn(picture, "x")) for picture in pictures]
+    alone = [vl_convert.vegalite_to_svg({**picture, "config": _CONFIG}) for picture in pictures]
+    assert shapes == [_shapes(svg) for svg in alone]
+    assert len({tuple(one) for one in shapes}) == len(pictures)
+
+
+def _shapes(svg: str) -> list[str]:
+    """Where a picture draws, and what it names: all but its colours and letters."""
+    return re.findall(r' (?:d|transform|[xy]2)="[^"]*"|>[^<]+<', svg)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
-from flows.reports.links import FOLDERS, page_of
+from flows.reports.links import FOLDERS, link, page_of
+from flows.reports.templating import environment
 from flows.reports.timeline import LEFT, RIGHT, WIDTH, timeline
 from flows.reports.verdicts import network_answer, verdict
 from flows.reports.words import counted, days, hours, length, local, number, percent, usd
@@ -127,3 +129,16 @@ def test_limits_of_vital_signs_are_those_that_rules_name() -> None:
     assert {("fit-to-start", "systolic_mmhg", limit) for limit in (90.0, 180.0)} <= found
     assert ("high-pressure-answered", "diastolic_mmhg", 110.0) in found
     assert not any(rule_id == "pressure-rise-checked" for rule_id, _, _ in found)
+
+
+def test_a_template_asks_a_row_for_its_column() -> None:
+    asked = environment().from_string("{{ row.items }}, {{ row.title.upper() }}")
+    assert asked.render(row={"items": 3, "title": "dose"}) == "3, DOSE"
+    with pytest.raises(UndefinedError):
+        asked.render(row={"items": 3})
+
+
+def test_a_link_holds_no_markup_of_what_it_names() -> None:
+    made = link("../", page_of("clinics", "n"), '<b>"North"</b>')
+    assert made.endswith(">&lt;b&gt;&#34;North&#34;&lt;/b&gt;</a>")
+    assert made.startswith('<a href="../clinics/n-')
