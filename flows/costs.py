@@ -6,12 +6,14 @@ does not grow with the network; cohorts are made anew from what is one row a cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched
-from flows.marts import clear, insert, instants
+from flows.beside import beside
+from flows.frames import FIRST_DOSES, cutoffs, fetched
+from flows.marts import clear, collected, insert, instants
 from flows.metrics.billing import billing_findings
 from flows.metrics.cost import cost_missing, cost_no_shows, cost_sessions, in_dollars
 from flows.metrics.cost_groups import cost_cohorts, cost_courses, cost_monthly
@@ -20,6 +22,7 @@ from flows.metrics.outcomes import courses_of
 from flows.metrics.revenue import ANSWERS, session_revenue
 from flows.runs import Run
 from flows.settings import Settings
+from flows.shares import Share, whole_clinics
 from flows.touched import Touched, touch
 from flows.warehouse import Warehouse
 from protocols.costs import Costs, costs
@@ -28,18 +31,14 @@ from protocols.times import INSTANT
 
 OF_PATIENTS = ("cost_sessions", "cost_courses", "billing_findings")
 OF_MONTHS = ("cost_monthly", "cost_missing", "cost_no_shows")
+Marts = dict[str, pl.LazyFrame]
+Facts = TypeVar("Facts")
 MARTS = (*OF_PATIENTS, *OF_MONTHS, "cost_cohorts")
-# A session's start is that of its first dose where it has none of its own; none after as_of.
-_FIRST_DOSES = (
-    "SELECT clinic_id, session_id, min(started_at) AS first_dose_at FROM facts.doses "
-    "SEMI JOIN (FROM facts.sessions WHERE started_at IS NULL) USING (clinic_id, session_id) "
-    "WHERE started_at <= $as_of GROUP BY ALL"
-)
 _SESSIONS = (
     "SELECT f.clinic_id, f.session_id, f.patient_id, f.program AS own_program, f.status, "
     "f.arrived_at, f.discharged_at, f.scheduled_at, f.scheduled_minutes, z.time_zone AS _zone, "
     "coalesce(f.started_at, d.first_dose_at) AS started_at FROM facts.sessions f "
-    f"LEFT JOIN ({_FIRST_DOSES}) d USING (clinic_id, session_id) "
+    f"LEFT JOIN ({FIRST_DOSES}) d USING (clinic_id, session_id) "
     "LEFT JOIN facts.clinics z USING (clinic_id) "
 )
 _HELD = (
@@ -136,27 +135,29 @@ def _cost_sessions(
     touched: Touched,
 ) -> None:
     billing = delivered.filter(pl.col("feed") == "charges").select("clinic_id").lazy()
-    for bucket in range(touched.buckets):
-        mine = touched.patients(bucket)
+
+    def facts(share: Share) -> tuple[pl.LazyFrame, ...]:
+        mine = touched.patients(share)
         theirs = (
             f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.sessions f WHERE {mine}) "
             "USING (clinic_id, session_id)"
         )
-        sessions = instants(fetched(warehouse, _SESSIONS + _HELD + mine, as_of=run.as_of))
-        doses = fetched(warehouse, f"FROM ({_DOSES}) {theirs}", as_of=run.as_of).lazy()
-        charges = fetched(warehouse, f"FROM ({_CHARGES}) {theirs}", as_of=run.as_of).lazy()
         named = f"SEMI JOIN (FROM facts.charges {theirs}) USING (clinic_id, charge_id)"
-        versions = fetched(warehouse, f"FROM ({_VERSIONS}) {named}").lazy()
-        rows = cost_sessions(
+        sessions = instants(fetched(warehouse, _SESSIONS + _HELD + mine, as_of=run.as_of))
+        return (
             sessions.with_columns(_program(settings)).lazy(),
-            doses,
-            rates.lazy(),
-            session_revenue(charges, versions, held),
-            billing,
-            held,
-            zones,
+            fetched(warehouse, f"FROM ({_DOSES}) {theirs}", as_of=run.as_of).lazy(),
+            fetched(warehouse, f"FROM ({_CHARGES}) {theirs}", as_of=run.as_of).lazy(),
+            fetched(warehouse, f"FROM ({_VERSIONS}) {named}").lazy(),
         )
-        _insert(warehouse, "cost_sessions", rows.with_columns(pl.col(ANSWERS).fill_null(0)))
+
+    def marts(of: tuple[pl.LazyFrame, ...]) -> Marts:
+        sessions, doses, charges, versions = of
+        revenue = session_revenue(charges, versions, held)
+        rows = cost_sessions(sessions, doses, rates.lazy(), revenue, billing, held, zones)
+        return {"cost_sessions": rows.with_columns(pl.col(ANSWERS).fill_null(0))}
+
+    _fill(warehouse, map(facts, touched.shares), marts)
 
 
 def _cost_months(
@@ -169,13 +170,20 @@ def _cost_months(
     touched: Touched,
 ) -> None:
     """Months of what `cost_sessions` holds, and of no-shows."""
-    for bucket in range(touched.buckets):
-        mine = f" AND hash(f.clinic_id) % {touched.buckets} = {bucket}"
-        month = touched.months("date_trunc('month', f.local_date)::DATE")
-        rows = _in_millionths(fetched(warehouse, _COSTED + month + mine)).lazy()
-        compliant = fetched(warehouse, _COMPLIANT.format(month + mine)).lazy()
-        _insert(warehouse, "cost_monthly", cost_monthly(rows, compliant))
-        _insert(warehouse, "cost_missing", cost_missing(rows))
+    month = touched.months("date_trunc('month', f.local_date)::DATE")
+
+    def facts(share: Share) -> tuple[pl.DataFrame, pl.DataFrame]:
+        mine = f"{month} AND {share.of_clinics}"
+        return fetched(warehouse, _COSTED + mine), fetched(warehouse, _COMPLIANT.format(mine))
+
+    def marts(of: tuple[pl.DataFrame, pl.DataFrame]) -> Marts:
+        rows = _in_millionths(of[0]).lazy()
+        return {
+            "cost_monthly": cost_monthly(rows, of[1].lazy()),
+            "cost_missing": cost_missing(rows),
+        }
+
+    _fill(warehouse, map(facts, whole_clinics(touched.shares)), marts)
     month = touched.months(_MISSED_IN)
     no_shows = instants(fetched(warehouse, _SESSIONS + _MISSED + month, as_of=run.as_of))
     missed = no_shows.with_columns(_program(settings)).lazy()
@@ -193,11 +201,16 @@ def _cost_courses(
 ) -> None:
     """Courses, and the cohorts of those that are mature."""
     seen = delivered.filter(pl.col("feed") == "sessions").select("clinic_id", "cutoff").lazy()
-    for bucket in range(touched.buckets):
-        rows = instants(fetched(warehouse, _OF_COURSES + touched.patients(bucket))).lazy()
-        courses = courses_of(rows, protocols, zones.lazy())
-        found = cost_courses(courses, _in_millionths(rows.collect()).lazy(), seen, held, names)
-        _insert(warehouse, "cost_courses", found)
+
+    def facts(share: Share) -> pl.DataFrame:
+        return instants(fetched(warehouse, _OF_COURSES + touched.patients(share)))
+
+    def marts(rows: pl.DataFrame) -> Marts:
+        courses = courses_of(rows.lazy(), protocols, zones.lazy())
+        costed = _in_millionths(rows).lazy()
+        return {"cost_courses": cost_courses(courses, costed, seen, held, names)}
+
+    _fill(warehouse, map(facts, touched.shares), marts)
     clear(warehouse, ("cost_cohorts",))
     outcomes = instants(fetched(warehouse, _OUTCOMES)).lazy()
     costed = _in_millionths(fetched(warehouse, _COSTS_OF_COURSES)).lazy()
@@ -214,26 +227,25 @@ def _check_charges(
         "SELECT DISTINCT clinic_id, session_id FROM ops.quarantine WHERE released_run IS NULL "
         "AND feed = 'doses' AND clinic_id IS NOT NULL AND session_id IS NOT NULL",
     ).lazy()
-    for bucket in range(touched.buckets):
-        mine = touched.patients(bucket)
-        charges = fetched(warehouse, f"{_CHARGES} AND {mine}", as_of=run.as_of)
-        if charges.is_empty():
-            continue
+
+    def facts(share: Share) -> tuple[pl.LazyFrame, ...]:
+        mine = touched.patients(share)
         named = (
             f"SEMI JOIN (SELECT clinic_id, session_id FROM facts.charges f WHERE {mine}) "
             "USING (clinic_id, session_id)"
         )
-        sessions = fetched(warehouse, f"{_CHARTED} {named}")
-        doses = fetched(warehouse, f"FROM ({_DOSES}) {named}", as_of=run.as_of)
-        found = billing_findings(
-            charges.lazy(),
-            instants(sessions).lazy(),
-            instants(doses).lazy(),
-            dosing,
-            lost,
-            held.checks,
+        return (
+            fetched(warehouse, f"{_CHARGES} AND {mine}", as_of=run.as_of).lazy(),
+            instants(fetched(warehouse, f"{_CHARTED} {named}")).lazy(),
+            instants(fetched(warehouse, f"FROM ({_DOSES}) {named}", as_of=run.as_of)).lazy(),
         )
-        _insert(warehouse, "billing_findings", found)
+
+    def marts(of: tuple[pl.LazyFrame, ...]) -> Marts:
+        charges, sessions, doses = of
+        found = billing_findings(charges, sessions, doses, dosing, lost, held.checks)
+        return {"billing_findings": found}
+
+    _fill(warehouse, map(facts, touched.shares), marts)
 
 
 def _program(settings: Settings) -> pl.Expr:
@@ -245,6 +257,17 @@ def _in_millionths(rows: pl.DataFrame) -> pl.DataFrame:
     """Dollars of a mart as the metrics count them."""
     usd = [name for name in rows.columns if name.endswith("_usd")]
     return rows.with_columns(millionths(pl.col(name)).alias(name) for name in usd)
+
+
+def _fill(warehouse: Warehouse, facts: Iterable[Facts], marts: Callable[[Facts], Marts]) -> None:
+    """Marts made of each share's facts, two shares at a time."""
+
+    def made(of: Facts) -> dict[str, pl.DataFrame]:
+        return {table: collected(rows) for table, rows in marts(of).items()}
+
+    for found in beside(facts, made):
+        for table, rows in found.items():
+            _insert(warehouse, table, rows.lazy())
 
 
 def _insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:

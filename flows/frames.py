@@ -24,6 +24,12 @@ WHOLE = ("clinics", "staff", "shifts", "hours", "rates", "waivers", "inventory")
 _ESSENTIAL = frozenset({"patient_id", "session_id", "staff_id", "status", "items", "scheduled_at",
                         "program", *EVENT_TIMES.values()})  # fmt: skip
 _ALWAYS = ("clinics", "patients", "staff", "sessions", "doses")
+# When sessions began that don't say so themselves: with their first dose of any drug.
+FIRST_DOSES = (
+    "SELECT clinic_id, session_id, min(started_at) AS first_dose_at FROM facts.doses "
+    "SEMI JOIN (FROM facts.sessions WHERE started_at IS NULL) USING (clinic_id, session_id) "
+    "WHERE started_at <= $as_of GROUP BY ALL"
+)
 
 
 @dataclass(frozen=True)

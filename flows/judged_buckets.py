@@ -1,24 +1,17 @@
-"""Buckets of patients judged beside one another: rows as the marts take them, in the order of the
-buckets.
-
-Judging one is mostly the work of one core, so that two are judged at a time.
-"""
+"""Buckets of patients judged: rows as the marts take them, in the order of the buckets."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import polars as pl
 
+from flows.beside import beside
 from flows.frames import Bucket
 from flows.metrics.adherence import monthly_counts
 from protocols.evaluate import Judgement, judge, subject_statuses
 from protocols.model import Protocol
-
-AT_A_TIME = 2
 
 
 @dataclass(frozen=True)
@@ -39,18 +32,8 @@ def judged_buckets(
     only: pl.DataFrame | None,
     waived: pl.DataFrame,
 ) -> Iterator[JudgedBucket]:
-    """Each bucket judged, of `only` these subjects; `waived` are the waivers in force.
-
-    The buckets are drawn, and what they add is given, in the caller's thread.
-    """
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        begun: deque[Future[JudgedBucket]] = deque()
-        for bucket in buckets:
-            begun.append(pool.submit(_judged, bucket, protocols, only, waived))
-            if len(begun) == AT_A_TIME:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+    """Each bucket judged, of `only` these subjects; `waived` are the waivers in force."""
+    return beside(buckets, lambda bucket: _judged(bucket, protocols, only, waived))
 
 
 def _judged(

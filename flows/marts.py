@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -29,6 +29,11 @@ def clear(warehouse: Warehouse, tables: Iterable[str], rows: str = "true") -> No
 def collected(rows: pl.LazyFrame) -> pl.DataFrame:
     """A bucket's rows, in memory: the streaming engine of Polars 2.1 was once seen to panic."""
     return rows.collect(engine="in-memory")
+
+
+def all_collected(parts: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """The rows of each; what several of them begin with is done once."""
+    return list(pl.collect_all(parts, engine="in-memory"))
 
 
 def insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame, only: str = "true") -> None:

@@ -9,23 +9,22 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from flows.frames import cutoffs, fetched
+from flows.frames import FIRST_DOSES, cutoffs, fetched
 from flows.marts import clear, insert, instants
 from flows.metrics.due import credentials_due, rems_forms_due
 from flows.metrics.operations import operations_monthly
 from flows.runs import Run
 from flows.settings import Settings
+from flows.shares import whole_clinics
 from flows.touched import Touched, touch_months
 from flows.warehouse import Warehouse
 from protocols.times import INSTANT
 
-# A session without a start began with its first dose of any drug.
 _SESSIONS = (
     "SELECT s.clinic_id, session_id, s.program, s.status, s.scheduled_at, s.cancelled_at, "
-    "s.arrived_at, coalesce(s.started_at, d.first_at) AS started_at, s.ended_at, "
-    "s.monitoring_ended_at, s.discharged_at, s.chair FROM facts.sessions s LEFT JOIN ("
-    "SELECT clinic_id, session_id, min(started_at) AS first_at FROM facts.doses "
-    "WHERE started_at <= $as_of GROUP BY ALL) d USING (clinic_id, session_id) "
+    "s.arrived_at, coalesce(s.started_at, d.first_dose_at) AS started_at, s.ended_at, "
+    "s.monitoring_ended_at, s.discharged_at, s.chair FROM facts.sessions s "
+    f"LEFT JOIN ({FIRST_DOSES}) d USING (clinic_id, session_id) "
     "WHERE (s.started_at IS NULL OR s.started_at <= $as_of)"
 )
 # A session counts in the month of its appointment, and in those in which it has a chair.
@@ -74,9 +73,9 @@ def _update_months(
     clear(warehouse, ("operations_monthly",), touched.months("f.month"))
     hours = fetched(warehouse, "SELECT * FROM facts.hours").lazy()
     lie = "" if touched.everything else _IN_MONTHS.format(touched.months(_MONTH))
-    for bucket in range(touched.buckets):
-        mine = f"WHERE hash(clinic_id) % {touched.buckets} = {bucket}"
-        sessions = _sessions(warehouse, f"FROM ({_SESSIONS}) {lie} {mine}", run, settings)
+    for share in whole_clinics(touched.shares):
+        query = f"FROM ({_SESSIONS}) f {lie} WHERE {share.of_clinics}"
+        sessions = _sessions(warehouse, query, run, settings)
         rows = operations_monthly(sessions, clinics.lazy(), hours, run.as_of, zones)
         insert(warehouse, "operations_monthly", rows, touched.months("f.month"))
 

@@ -6,12 +6,15 @@ curves of the whole network are made anew from what is one row a course.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
+from flows.beside import beside
 from flows.frames import cutoffs, fetched
-from flows.marts import clear, insert, instants
+from flows.marts import clear, collected, insert, instants
 from flows.metrics.durability import durability, responses
 from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
@@ -74,23 +77,42 @@ def update_outcomes(
         "SELECT DISTINCT clinic_id, patient_id FROM ops.quarantine WHERE released_run IS NULL "
         "AND feed = 'contacts' AND clinic_id IS NOT NULL AND patient_id IS NOT NULL",
     ).lazy()
-    for bucket in range(touched.buckets):
-        mine = f" AND {touched.patients(bucket)}"
-        outcomes = instants(fetched(warehouse, _OUTCOMES + mine, as_of=run.as_of))
-        contacts = instants(fetched(warehouse, _CONTACTS + mine, as_of=run.as_of)).lazy()
-        subjects = instants(fetched(warehouse, _SUBJECTS + mine)).lazy()
-        scores = scored(outcomes.lazy(), _charted(outcomes, held)).collect().lazy()
-        courses = courses_of(subjects, protocols, zones.lazy()).collect().lazy()
-        rows = outcome_courses(courses, scores, of["outcomes"], held, names).collect().lazy()
-        insert(warehouse, "outcome_courses", rows)
-        insert(warehouse, "outcome_responses", responses(rows, contacts, held, names))
-        insert(
-            warehouse,
-            "suicidality_followup",
-            suicidality_followup(scores, contacts, of["contacts"], lost, held),
-        )
-        insert(warehouse, "outcome_warnings", _warnings(scores))
+
+    def marts(facts: _Facts) -> dict[str, pl.DataFrame]:
+        scores = collected(scored(facts.outcomes.lazy(), _charted(facts.outcomes, held))).lazy()
+        courses = collected(courses_of(facts.subjects, protocols, zones.lazy())).lazy()
+        rows = collected(outcome_courses(courses, scores, of["outcomes"], held, names))
+        answers = suicidality_followup(scores, facts.contacts, of["contacts"], lost, held)
+        return {
+            "outcome_courses": rows,
+            "outcome_responses": collected(responses(rows.lazy(), facts.contacts, held, names)),
+            "suicidality_followup": collected(answers),
+            "outcome_warnings": collected(_warnings(scores)),
+        }
+
+    for found in beside(_facts(warehouse, run.as_of, touched), marts):
+        for table, rows in found.items():
+            insert(warehouse, table, rows.lazy())
     _update_network(warehouse, held, names)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Of the patients of a share: outcomes and contacts up to as_of, and subjects in courses."""
+
+    outcomes: pl.DataFrame
+    contacts: pl.LazyFrame
+    subjects: pl.LazyFrame
+
+
+def _facts(warehouse: Warehouse, as_of: datetime, touched: Touched) -> Iterator[_Facts]:
+    for share in touched.shares:
+        mine = f" AND {touched.patients(share)}"
+        yield _Facts(
+            instants(fetched(warehouse, _OUTCOMES + mine, as_of=as_of)),
+            instants(fetched(warehouse, _CONTACTS + mine, as_of=as_of)).lazy(),
+            instants(fetched(warehouse, _SUBJECTS + mine)).lazy(),
+        )
 
 
 def _update_network(warehouse: Warehouse, held: Instruments, zones: Sequence[str]) -> None:

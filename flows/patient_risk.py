@@ -4,15 +4,18 @@ memory does not grow with the network."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import polars as pl
 
+from flows.beside import beside
 from flows.frames import cutoffs, fetched
-from flows.marts import clear, insert, instants
+from flows.marts import all_collected, clear, collected, insert, instants
 from flows.metrics.exposure import given, handed_out, patient_exposure
 from flows.metrics.risk_patients import PatientFacts, patient_risk
 from flows.people import find_people
 from flows.runs import Run
+from flows.shares import portions
 from flows.sources import quoted
 from flows.touched import PATIENTS, Touched, touch
 from flows.warehouse import Warehouse
@@ -92,7 +95,7 @@ _SAME_PERSON = (
 
 def patient_observations(
     warehouse: Warehouse, run: Run, held: Risk, touched: Touched
-) -> Iterator[pl.LazyFrame]:
+) -> Iterator[pl.DataFrame]:
     """What was observed of touched patients, bucket by bucket, in place of what the marts held;
     fills `marts.patient_exposure`."""
     touch(warehouse, touched, _DUE.format(as_of=run.as_of.isoformat()))
@@ -103,18 +106,31 @@ def patient_observations(
     clear(warehouse, ["risk_observations", "risk_flags"],
           f"f.subject_kind = 'patient' AND {of_patient}")  # fmt: skip
     zones = _zones(warehouse)
-    number = touched.buckets
-    for bucket in range(number):
-        mine = f" AND {touched.patients()} AND hash({_PERSON}) % {number} = {bucket}"
-        facts = _facts(warehouse, run, held, zones, mine)
-        insert(
-            warehouse,
-            "patient_exposure",
-            patient_exposure(
-                given(facts.doses, held.exposure), handed_out(facts.dispenses, held.exposure)
-            ),
+
+    def observed(facts: PatientFacts) -> list[pl.DataFrame]:
+        facts = replace(facts, scores=collected(facts.scores).lazy())
+        exposure = patient_exposure(
+            given(facts.doses, held.exposure), handed_out(facts.dispenses, held.exposure)
         )
-        yield from patient_risk(facts, held)
+        return all_collected([exposure, *patient_risk(facts, held)])
+
+    facts = (
+        _facts(warehouse, run, held, zones, f" AND {touched.patients()} AND {persons}")
+        for persons in _buckets(warehouse, touched)
+    )
+    for exposure, *observations in beside(facts, observed):
+        insert(warehouse, "patient_exposure", exposure.lazy())
+        yield from observations
+
+
+def _buckets(warehouse: Warehouse, touched: Touched) -> list[str]:
+    """Conditions of which one holds for all rows of a person: records that are the only ones of
+    theirs lie where their clinic does."""
+    if len(touched.shares) == 1:
+        return [touched.shares[0].of_patients]
+    alone = [f"p.person IS NULL AND {share.of_patients}" for share in touched.shares]
+    number = len(portions(warehouse, "ops.people"))
+    return [*alone, *(f"p.person % {number} = {part}" for part in range(number))]
 
 
 def _facts(
@@ -134,7 +150,7 @@ def _facts(
         dispenses=rows(_DISPENSES),
         doses=rows(_DOSES),
         screenings=rows(_SCREENINGS),
-        scores=scored(outcomes, scales).collect().lazy(),
+        scores=scored(outcomes, scales),
         reviews=rows(_REVIEWS),
         findings=rows(_FINDINGS.format(rules=_listed(rules))),
         courses=rows(_COURSES),

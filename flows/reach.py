@@ -127,7 +127,7 @@ def find_subjects(warehouse: Warehouse, ways: Sequence[Reach], judged: Iterable[
         _add(warehouse, judges, "SELECT clinic_id, key_id FROM reached WHERE feed = $judges")
         _add(warehouse, judges, f"SELECT clinic_id, {IDS[judges]} FROM facts.{judges} "
              "WHERE clinic_id IN (FROM whole_clinics)")  # fmt: skip
-        _know(warehouse, judges, _OF_PATIENTS)
+        _know(warehouse, judges, _of_patients(judges))
         _add(warehouse, judges, _joined("r.patient_id = k.patient_id AND r.feed = 'patients'"))
         if judges == "sessions":
             _add(warehouse, judges, "SELECT clinic_id, session_id FROM reached "
@@ -166,11 +166,12 @@ _FROM_THEN_ON = (
 )
 
 
-# Judged rows that a row of their patient, their session or their clinic may concern.
-_OF_PATIENTS = (
-    "{0} (f.clinic_id, f.patient_id) IN (SELECT clinic_id, patient_id FROM reached) UNION "
-    "{0} (f.clinic_id, {1}) IN (SELECT clinic_id, session_id FROM reached)"
-)
+def _of_patients(judges: Judges) -> str:
+    """Judged rows that a row of their patient or their session may concern."""
+    own = [name for name in ("patient_id", "session_id") if name in contract(judges).names]
+    return " UNION ".join(
+        f"{{0}} (f.clinic_id, f.{name}) IN (SELECT clinic_id, {name} FROM reached)" for name in own
+    )
 
 
 def _of_clinics(ways: Sequence[Reach]) -> str:
@@ -214,7 +215,7 @@ def _know(warehouse: Warehouse, judges: Judges, chosen: str) -> None:
     mine = f"SELECT f.clinic_id, f.{key} FROM facts.{judges} f WHERE"
     warehouse.db.execute(
         "CREATE OR REPLACE TEMP TABLE known AS "
-        f"WITH chosen AS ({chosen.format(mine, session)}) "
+        f"WITH chosen AS ({chosen.format(mine)}) "
         f"SELECT f.clinic_id, f.{key} AS subject_id, f.patient_id, {session} AS session_id, "
         f"{times} FROM facts.{judges} f "
         f"SEMI JOIN chosen c ON c.clinic_id = f.clinic_id AND c.{key} = f.{key} "

@@ -46,18 +46,18 @@ def update_risk(warehouse: Warehouse, run: Run, settings: Settings, touched: Tou
 
 def _observed(
     warehouse: Warehouse, run: Run, settings: Settings, held: Risk, touched: Touched
-) -> Iterator[pl.LazyFrame]:
+) -> Iterator[pl.DataFrame]:
     """All observations, a part at a time."""
     yield from patient_observations(warehouse, run, held, touched)
     yield from stock_observations(warehouse, run, settings, held)
     yield from staff_observations(warehouse, run, settings, held)
 
 
-def _together(parts: Iterable[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
+def _together(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Many at a time: to store a few takes as long."""
     held: list[pl.DataFrame] = []
     for part in parts:
-        held.append(collected(part))
+        held.append(part)
         if sum(map(len, held)) >= _STORED_AT_ONCE:
             yield pl.concat(held)
             held = []

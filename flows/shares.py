@@ -5,7 +5,7 @@ what rules link by clinic is looked at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.sources import quoted
 from flows.warehouse import Warehouse
@@ -17,16 +17,20 @@ METRICS_HOLD = 3  # times as many
 
 @dataclass(frozen=True)
 class Share:
-    """All patients of `clinics`; of several `parts` of one clinic's, only this `part`."""
+    """All patients of `clinics`, or of all `others`; of several `parts` of one clinic's, only this
+    `part`."""
 
     clinics: tuple[str, ...]
     part: int = 0
     parts: int = 1
+    others: bool = False
 
     @property
     def of_clinics(self) -> str:
         """SQL: whether a row `f` is of one of the clinics."""
         listed = ", ".join(map(quoted, self.clinics))
+        if self.others:
+            return f"f.clinic_id NOT IN ({listed})" if listed else "true"
         return f"f.clinic_id IN ({listed})" if listed else "false"
 
     @property
@@ -37,23 +41,27 @@ class Share:
         return f"{self.of_clinics} AND hash(f.clinic_id, f.patient_id) % {self.parts} = {self.part}"
 
 
+EVERYBODY = Share((), others=True)
+
+
 def shares(warehouse: Warehouse, among: str | None = None) -> list[Share]:
     """What each bucket holds, of all patients or of those in the table `among` (clinic_id,
     patient_id)."""
-    rows = warehouse.db.execute(
-        f"SELECT clinic_id, max(subjects) FROM ({_counted(among)}) GROUP BY ALL ORDER BY 1"
-    ).fetchall()
-    return _packed([(str(clinic_id), int(subjects)) for clinic_id, subjects in rows])
+    return _packed(_subjects(warehouse, among), BUCKET_SUBJECTS)
 
 
-def number_of_buckets(warehouse: Warehouse, among: str | None = None) -> int:
-    """Into how many parts patients are put who are not looked at by clinic."""
-    row = warehouse.db.execute(
-        "SELECT coalesce(max(subjects), 0) FROM (SELECT sum(subjects) AS subjects "
-        f"FROM ({_counted(among)}) GROUP BY feed)"
-    ).fetchone()
-    assert row is not None
-    return max(1, -(-int(row[0]) // (METRICS_HOLD * BUCKET_SUBJECTS)))
+def portions(warehouse: Warehouse, among: str | None = None) -> tuple[Share, ...]:
+    """What each bucket of metrics holds: every clinic is in one, also where nothing is judged."""
+    found = _packed(_subjects(warehouse, among), METRICS_HOLD * BUCKET_SUBJECTS)
+    if found[-1].parts == 1:
+        found.pop()
+    named = dict.fromkeys(clinic_id for share in found for clinic_id in share.clinics)
+    return (*found, Share(tuple(named), others=True))
+
+
+def whole_clinics(found: Sequence[Share]) -> list[Share]:
+    """The same with each clinic in one."""
+    return [replace(share, parts=1) for share in found if share.part == 0]
 
 
 def _counted(among: str | None) -> str:
@@ -65,16 +73,23 @@ def _counted(among: str | None) -> str:
     )
 
 
-def _packed(clinics: Sequence[tuple[str, int]]) -> list[Share]:
+def _subjects(warehouse: Warehouse, among: str | None) -> list[tuple[str, int]]:
+    rows = warehouse.db.execute(
+        f"SELECT clinic_id, max(subjects) FROM ({_counted(among)}) GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    return [(str(clinic_id), int(subjects)) for clinic_id, subjects in rows]
+
+
+def _packed(clinics: Sequence[tuple[str, int]], most: int) -> list[Share]:
     found: list[Share] = []
     together: list[str] = []
     held = 0
     for clinic_id, subjects in clinics:
-        parts = -(-subjects // BUCKET_SUBJECTS)
+        parts = -(-subjects // most)
         if parts > 1:
             found += [Share((clinic_id,), part, parts) for part in range(parts)]
             continue
-        if together and held + subjects > BUCKET_SUBJECTS:
+        if together and held + subjects > most:
             found.append(Share(tuple(together)))
             together, held = [], 0
         together.append(clinic_id)

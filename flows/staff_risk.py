@@ -1,17 +1,18 @@
 """Facts of doses, stock entries and supplies for the signals of staff and prescribers.
 
-Entries in buckets of clinics; doses and supplies of all together, a few columns of each, as
-everybody is compared with peers at every clinic.
+Of each only what lies in the signals' windows. Entries in buckets of clinics; doses and supplies of
+all together, a few columns of each, as everybody is compared with peers at every clinic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from flows.beside import beside
 from flows.frames import cutoffs, delivered, fetched
-from flows.marts import instants
+from flows.marts import all_collected, instants
 from flows.metrics.flags import since
 from flows.metrics.risk_staff import (
     doses_above_peers,
@@ -26,9 +27,10 @@ from flows.metrics.risk_staff import (
 )
 from flows.runs import Run
 from flows.settings import Settings
-from flows.shares import number_of_buckets
+from flows.shares import portions, whole_clinics
+from flows.sources import quoted
 from flows.warehouse import Warehouse
-from protocols.risk import Risk
+from protocols.risk import Risk, Signal
 
 _ENTRIES = (
     "SELECT f.clinic_id, z.time_zone AS _zone, f.entry_id, f.drug, f.kind, f.amount_mg, "
@@ -36,7 +38,11 @@ _ENTRIES = (
     "LEFT JOIN facts.clinics z USING (clinic_id) "
     "WHERE f.occurred_at <= $as_of AND f.actor_id IS NOT NULL"
 )
-_SHIFTS = "SELECT f.clinic_id, f.staff_id, f.started_at, f.ended_at FROM facts.shifts f WHERE true"
+_SHIFTS = "SELECT f.clinic_id, f.staff_id, f.started_at, f.ended_at FROM facts.shifts f WHERE "
+_OF_ENTRIES = (
+    "unwitnessed-waste", "self-witnessed-waste", "entries-off-shift", "entries-out-of-hours",
+)  # fmt: skip
+_AMONG_PEERS = ("waste-above-peers", "late-charting", "dose-above-peers")
 _DOSES = (
     "SELECT f.clinic_id, f.patient_id, f.dose_id, f.drug, f.amount_mg, f.wasted_mg, f.started_at, "
     "f.recorded_at, f.administered_by, s.program, s.prescriber_id, s.weight_kg "
@@ -52,26 +58,37 @@ _WITHOUT_SESSION = (
 )
 _DISPENSES = (
     "SELECT clinic_id, patient_id, dispense_id, prescriber_id, drug, strength_mg, quantity, "
-    "days_supply, dispensed_at FROM facts.dispenses "
+    "days_supply, dispensed_at FROM facts.dispenses f "
     "WHERE dispensed_at <= $as_of AND prescriber_id IS NOT NULL AND days_supply > 0"
 )
 
 
 def staff_observations(
     warehouse: Warehouse, run: Run, settings: Settings, held: Risk
-) -> Iterator[pl.LazyFrame]:
+) -> Iterator[pl.DataFrame]:
     """What was observed of members of staff and of prescribers, among their peers."""
     cut = instants(cutoffs(warehouse, run.as_of)).lazy()
     yield from _of_entries(warehouse, run, held, cut)
-    yield from _of_doses(warehouse, run, settings, held, cut)
+    yield from all_collected([*_of_doses(warehouse, run, settings, held, cut)])
     signal = held.by_id["take-home-above-peers"]
-    dispenses = instants(fetched(warehouse, _DISPENSES, as_of=run.as_of)).lazy()
-    yield take_home_above_peers(since(dispenses, signal, run.as_of, "dispensed_at"), signal)
+    recent = _DISPENSES + _within([signal], run, "f.dispensed_at")
+    dispenses = instants(fetched(warehouse, recent, as_of=run.as_of)).lazy()
+    above = take_home_above_peers(since(dispenses, signal, run.as_of, "dispensed_at"), signal)
+    yield from all_collected([above])
+
+
+def _within(signals: Sequence[Signal], run: Run, at: str) -> str:
+    """SQL: what none of the signals looks at any more need not be read."""
+    windows = [signal.window for signal in signals]
+    oldest = max((window.delta for window in windows if window), default=None)
+    if oldest is None or None in windows:
+        return ""
+    return f" AND {at} >= {quoted((run.as_of - oldest).isoformat())}::TIMESTAMPTZ"
 
 
 def _of_entries(
     warehouse: Warehouse, run: Run, held: Risk, cut: pl.LazyFrame
-) -> Iterator[pl.LazyFrame]:
+) -> Iterator[pl.DataFrame]:
     """What people wrote into the stock book."""
     signals = held.by_id
     clinics = fetched(
@@ -81,25 +98,32 @@ def _of_entries(
     clinics = instants(clinics)
     zones = sorted(set(clinics["_zone"].to_list())) or ["UTC"]
     hours = fetched(warehouse, "SELECT * FROM facts.hours").lazy()
-    number = number_of_buckets(warehouse)
-    for bucket in range(number):
-        mine = f" AND hash(f.clinic_id) % {number} = {bucket}" if number > 1 else ""
-        entries = instants(fetched(warehouse, _ENTRIES + mine, as_of=run.as_of)).lazy()
-        shifts = instants(fetched(warehouse, _SHIFTS + mine)).lazy()
+    looked_at = _within([signals[name] for name in _OF_ENTRIES], run, "f.occurred_at")
 
-        def recent(signal_id: str, rows: pl.LazyFrame = entries) -> pl.LazyFrame:
-            return since(rows, signals[signal_id], run.as_of, "occurred_at")
+    def facts(mine: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        entries = fetched(warehouse, f"{_ENTRIES}{looked_at} AND {mine}", as_of=run.as_of)
+        return instants(entries).lazy(), instants(fetched(warehouse, _SHIFTS + mine)).lazy()
 
-        yield unwitnessed_waste(recent("unwitnessed-waste"), signals["unwitnessed-waste"])
-        yield self_witnessed_waste(recent("self-witnessed-waste"), signals["self-witnessed-waste"])
-        yield entries_off_shift(
-            delivered(recent("entries-off-shift"), "occurred_at", cut, "shifts"), shifts,
-            signals["entries-off-shift"],
-        )  # fmt: skip
-        yield entries_out_of_hours(
-            recent("entries-out-of-hours"), clinics.lazy(), hours, signals["entries-out-of-hours"],
-            zones,
-        )  # fmt: skip
+    def observed(of: tuple[pl.LazyFrame, pl.LazyFrame]) -> list[pl.DataFrame]:
+        entries, shifts = of
+        unseen, own, off, closed = (signals[name] for name in _OF_ENTRIES)
+
+        def recent(signal: Signal) -> pl.LazyFrame:
+            return since(entries, signal, run.as_of, "occurred_at")
+
+        on_time = delivered(recent(off), "occurred_at", cut, "shifts")
+        return all_collected(
+            [
+                unwitnessed_waste(recent(unseen), unseen),
+                self_witnessed_waste(recent(own), own),
+                entries_off_shift(on_time, shifts, off),
+                entries_out_of_hours(recent(closed), clinics.lazy(), hours, closed, zones),
+            ]
+        )
+
+    parts = (share.of_clinics for share in whole_clinics(portions(warehouse)))
+    for observations in beside(map(facts, parts), observed):
+        yield from observations
 
 
 def _of_doses(
@@ -109,14 +133,14 @@ def _of_doses(
     signals = held.by_id
     drug = pl.col("drug")
     outside = signals["dose-without-session"]
-    without = instants(fetched(warehouse, _WITHOUT_SESSION, as_of=run.as_of)).lazy()
+    recent = _WITHOUT_SESSION + _within([outside], run, "f.started_at")
+    without = instants(fetched(warehouse, recent, as_of=run.as_of)).lazy()
     lost = since(without, outside, run.as_of, "started_at").filter(drug.is_in(outside.kinds))
     yield doses_without_session(delivered(lost, "started_at", cut, "sessions"), outside)
-    doses = instants(fetched(warehouse, _DOSES, as_of=run.as_of)).lazy()
+    waste, late, high = (signals[name] for name in _AMONG_PEERS)
+    recent = _DOSES + _within([waste, late, high], run, "f.started_at")
+    doses = instants(fetched(warehouse, recent, as_of=run.as_of)).lazy()
     doses = doses.with_columns(pl.col("program").replace(settings.programs))
-    waste, late, high = (
-        signals[name] for name in ("waste-above-peers", "late-charting", "dose-above-peers")
-    )
     wasted = since(doses, waste, run.as_of, "started_at").filter(drug.is_in(waste.kinds))
     yield waste_above_peers(wasted, waste)
     yield late_charting(since(doses, late, run.as_of, "started_at"), late)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from flows.beside import beside
 from flows.frames import cutoffs, delivered, fetched
-from flows.marts import insert, instants
+from flows.marts import all_collected, collected, insert, instants
 from flows.metrics.flags import since
 from flows.metrics.lot_balance import lot_balance
 from flows.metrics.risk_clocks import (
@@ -30,7 +31,7 @@ from flows.metrics.risk_stock import (
 )
 from flows.runs import Run
 from flows.settings import Settings
-from flows.shares import number_of_buckets
+from flows.shares import portions, whole_clinics
 from flows.warehouse import Warehouse
 from protocols.risk import Risk
 
@@ -38,12 +39,13 @@ _ENTRIES = (
     "SELECT f.clinic_id, z.time_zone AS _zone, f.entry_id, f.lot, f.drug, f.kind, f.amount_mg, "
     "f.occurred_at, f.session_id, f.discovered_at, f.dea_notified_at, f.form106_submitted_at "
     "FROM facts.inventory f LEFT JOIN facts.clinics z USING (clinic_id) "
-    "WHERE f.occurred_at <= $as_of"
+    "WHERE f.occurred_at <= $as_of AND "
 )
 _DOSES = (
     "SELECT f.clinic_id, z.time_zone AS _zone, f.dose_id, f.session_id, f.drug, f.lot, "
     "f.amount_mg, f.opened_mg, f.wasted_mg, f.devices, f.started_at "
-    "FROM facts.doses f LEFT JOIN facts.clinics z USING (clinic_id) WHERE f.started_at <= $as_of"
+    "FROM facts.doses f LEFT JOIN facts.clinics z USING (clinic_id) "
+    "WHERE f.started_at <= $as_of AND "
 )
 _QUARANTINED = (
     "SELECT DISTINCT clinic_id, session_id, feed FROM ops.quarantine "
@@ -53,19 +55,31 @@ _QUARANTINED = (
 
 def stock_observations(
     warehouse: Warehouse, run: Run, settings: Settings, held: Risk
-) -> Iterator[pl.LazyFrame]:
+) -> Iterator[pl.DataFrame]:
     """What was observed of lots and clinics; fills `marts.lot_balance`."""
-    number = number_of_buckets(warehouse)
     cut = instants(cutoffs(warehouse, run.as_of)).lazy()
     unknown = fetched(warehouse, _QUARANTINED).lazy()
-    for bucket in range(number):
-        mine = f" AND hash(f.clinic_id) % {number} = {bucket}" if number > 1 else ""
-        entries = instants(fetched(warehouse, _ENTRIES + mine, as_of=run.as_of)).lazy()
-        doses = instants(fetched(warehouse, _DOSES + mine, as_of=run.as_of)).lazy()
-        balance = lot_balance(entries).collect()
+
+    def facts(mine: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        return (
+            instants(fetched(warehouse, _ENTRIES + mine, as_of=run.as_of)).lazy(),
+            instants(fetched(warehouse, _DOSES + mine, as_of=run.as_of)).lazy(),
+        )
+
+    def observed(of: tuple[pl.LazyFrame, pl.LazyFrame]) -> list[pl.DataFrame]:
+        entries, doses = of
+        balance = collected(lot_balance(entries))
+        told = delivered(entries, "occurred_at", cut, "inventory")
+        signals = [
+            *_of_book(told, balance, run, held),
+            *_of_doses(entries, doses, unknown, cut, run, held),
+        ]
+        return [balance, *all_collected(signals)]
+
+    clinics = (share.of_clinics for share in whole_clinics(portions(warehouse)))
+    for balance, *observations in beside(map(facts, clinics), observed):
         insert(warehouse, "lot_balance", balance.lazy())
-        yield from _of_book(delivered(entries, "occurred_at", cut, "inventory"), balance, run, held)
-        yield from _of_doses(entries, doses, unknown, cut, run, held)
+        yield from observations
 
 
 def _of_book(

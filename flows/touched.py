@@ -1,8 +1,8 @@
 """What a night touched: patients and clinics' months whose rows in the marts are made anew.
 
 Marts are kept from one night to the next. One that has a row a patient (or a session, charge,
-course of a patient) takes out what it holds of touched patients, in `Touched.buckets` buckets so
-that memory does not grow with the network, and puts in what their facts say now; one that has a row
+course of a patient) takes out what it holds of touched patients, in `Touched.shares` so that memory
+does not grow with the network, and puts in what their facts say now; one that has a row
 a clinic's month does so with touched months; one over the whole network is made anew from the
 marts. What is left where it is would come out the same:
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from checks.contract import contracts
 from flows.runs import Run
 from flows.scope import STALE_PATIENTS, WHOLE_CLINICS, Scope, reached_by_time
-from flows.shares import number_of_buckets
+from flows.shares import EVERYBODY, Share, portions
 from flows.warehouse import Warehouse
 
 PATIENTS = "touched_patients"
@@ -41,37 +41,36 @@ _OF_THE_CLINIC = ("clinics", "rates", "hours")
 class Touched:
     """Whether `everything` is, or what the temp tables `touched_patients` (clinic_id, patient_id),
     `touched_months` (clinic_id, month, null where a session has none) and `touched_clinics`
-    (clinic_id; all months of these) name; and how many `buckets` touched patients make."""
+    (clinic_id; all months of these) name; and the `shares` in which they are looked at."""
 
     everything: bool
-    buckets: int
+    shares: tuple[Share, ...] = (EVERYBODY,)
 
-    def patients(self, bucket: int | None = None, rows: str = "f") -> str:
-        """SQL: whether the patient of one of `rows` is touched, and in the bucket."""
-        named = f"{rows}.clinic_id, {rows}.patient_id"
-        held = [] if self.everything else [f"({named}) IN (FROM {PATIENTS})"]
-        if bucket is not None and self.buckets > 1:
-            held.append(f"hash({named}) % {self.buckets} = {bucket}")
-        return f"({' AND '.join(held) or 'true'})"
+    def patients(self, share: Share = EVERYBODY) -> str:
+        """SQL: whether the patient of a row `f` is touched, and in the share."""
+        touched = (
+            "" if self.everything else f"(f.clinic_id, f.patient_id) IN (FROM {PATIENTS}) AND "
+        )
+        return f"({touched}{share.of_patients})"
 
-    def months(self, month: str, rows: str = "f") -> str:
-        """SQL: whether a month (a date, the first) of the clinic of one of `rows` is touched."""
+    def months(self, month: str) -> str:
+        """SQL: whether a month (a date, the first) of the clinic of a row `f` is touched."""
         if self.everything:
             return "true"
         return (
-            f"({month} IS NULL OR ({rows}.clinic_id, {month}) IN (FROM {MONTHS}) "
-            f"OR {rows}.clinic_id IN (FROM {CLINICS}))"
+            f"({month} IS NULL OR (f.clinic_id, {month}) IN (FROM {MONTHS}) "
+            f"OR f.clinic_id IN (FROM {CLINICS}))"
         )
 
 
 def find_what_is_touched(warehouse: Warehouse, scope: Scope, run: Run) -> Touched:
     """Find it, once `scope` is known and the marts still are the last night's."""
     if scope.everything:
-        return Touched(everything=True, buckets=number_of_buckets(warehouse))
+        return Touched(everything=True, shares=portions(warehouse))
     _find_clinics(warehouse)
     _find_patients(warehouse, run)
     _find_months(warehouse, run)
-    return Touched(everything=False, buckets=number_of_buckets(warehouse, PATIENTS))
+    return Touched(everything=False, shares=portions(warehouse, PATIENTS))
 
 
 def touch(warehouse: Warehouse, touched: Touched, patients: str) -> None:

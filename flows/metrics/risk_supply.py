@@ -80,9 +80,8 @@ def overlapping_supplies(supplies: pl.LazyFrame, signal: Signal, as_of: datetime
             pairs.select(clinic_id="clinic_id_before", **before, **said),
         ]
     )
-    most = pl.col("observed").arg_max()
     once = events.group_by("clinic_id", "subject_id", "row_id", "at").agg(
-        pl.col("observed").max(), pl.col("reason").sort().get(most)
+        pl.col("observed").max(), pl.col("reason").sort_by("observed", "reason").last()
     )
     return worst(since(once, signal, as_of), signal, FEED)
 

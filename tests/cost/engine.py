@@ -82,7 +82,7 @@ def found(network: Network) -> Tables:
             )
         run = Run("000001", 1, network.as_of, network.as_of)
         held = [Protocol.model_validate(PROTOCOL)]
-        everything = Touched(everything=True, buckets=1)
+        everything = Touched(everything=True)
         update_costs(warehouse, held, run, Settings(programs=dict(network.programs)), everything)
         return {
             table: fetched(warehouse, f"FROM marts.{table} ORDER BY ALL").to_dicts()

@@ -47,6 +47,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 def observed(world: PatientWorld) -> Found:
     """What the engine observes, by clinic, patient and signal."""
+    found: Found = {}
+    for row in told(world):
+        key = (row["clinic_id"], row["subject_id"], row["signal"])
+        assert key not in found and row["subject_kind"] == "patient"
+        found[key] = Observed(row["observed"], row["threshold"], row["row_ids"],
+                              row["first_at"], row["last_at"])  # fmt: skip
+    return found
+
+
+def told(world: PatientWorld) -> list[dict[str, Any]]:
+    """The engine's observations as rows."""
     frames = {
         name: pl.LazyFrame(
             [row | {"_zone": world.zones[row["clinic_id"]]} for row in world.rows[name]],
@@ -67,14 +78,9 @@ def observed(world: PatientWorld) -> Found:
         as_of=world.as_of,
         zones=sorted(set(world.zones.values())),
     )
-    found: Found = {}
-    for rows in pl.collect_all(list(patient_risk(facts, risk()))):
-        for row in rows.to_dicts():
-            key = (row["clinic_id"], row["subject_id"], row["signal"])
-            assert key not in found and row["subject_kind"] == "patient"
-            found[key] = Observed(row["observed"], row["threshold"], row["row_ids"],
-                                  row["first_at"], row["last_at"])  # fmt: skip
-    return found
+    return [
+        row for rows in pl.collect_all(list(patient_risk(facts, risk()))) for row in rows.to_dicts()
+    ]
 
 
 _ZONES = {"a": "America/Phoenix", "b": "America/New_York"}

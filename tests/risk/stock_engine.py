@@ -79,8 +79,8 @@ def found(network: Network) -> Found:
                 {"clinic": clinic, "feed": feed, "session": session},
             )
         run, held = Run("000001", 1, network.as_of, network.as_of), risk()
-        stock = [rows.collect() for rows in stock_observations(warehouse, run, Settings(), held)]
-        people = [rows.collect() for rows in staff_observations(warehouse, run, Settings(), held)]
+        stock = list(stock_observations(warehouse, run, Settings(), held))
+        people = list(staff_observations(warehouse, run, Settings(), held))
         return Found(
             *(flags(pl.concat(rows).lazy(), held).collect().to_dicts() for rows in (stock, people)),
             fetched(warehouse, "FROM marts.lot_balance ORDER BY ALL").to_dicts(),
