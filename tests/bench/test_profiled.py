@@ -29,6 +29,8 @@ def test_a_line_is_a_stack_outermost_first_and_its_samples(tmp_path: Path) -> No
         (["judge_network (flows/judging.py:50)", "<module> (scipy/stats.py:1)",
           "_load_unlocked (<frozen importlib._bootstrap>:690)"],
          "imports", "flows/judging.py: judge_network"),
+        (["_bootstrap (threading.py:1)", "marts (flows/costs.py:160)", "collect (polars/x.py:1)"],
+         "judging", "flows/costs.py: marts"),
         (["thread (threading.py:1)"], "the rest", "before Keel's first line"),
     ],
 )  # fmt: skip
