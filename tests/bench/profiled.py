@@ -29,7 +29,7 @@ _OURS = re.compile(r"(?:^|/)((?:flows|checks|protocols)/[\w/]+\.py)")
 PARTS = {
     "imports": ("<frozen importlib._bootstrap>",),
     "Great Expectations": ("great_expectations/",),
-    "landing": ("flows/deliveries.py", "flows/intake.py", "flows/raw.py"),
+    "landing": ("flows/deliveries.py", "flows/intake.py"),
     "loading": ("flows/load.py",),
     "judging": ("flows/judging.py", "flows/judged_buckets.py", "flows/outcomes.py",
                 "flows/costs.py", "flows/patient_risk.py", "flows/stock_risk.py",
