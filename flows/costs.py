@@ -7,13 +7,11 @@ does not grow with the network; cohorts are made anew from what is one row a cou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 import polars as pl
 
-from flows.beside import beside
 from flows.frames import FIRST_DOSES, cutoffs, fetched
-from flows.marts import clear, collected, insert, instants
+from flows.marts import Facts, clear, fill, insert, instants
 from flows.metrics.billing import billing_findings
 from flows.metrics.cost import cost_missing, cost_no_shows, cost_sessions, in_dollars
 from flows.metrics.cost_groups import cost_cohorts, cost_courses, cost_monthly
@@ -31,8 +29,6 @@ from protocols.times import INSTANT
 
 OF_PATIENTS = ("cost_sessions", "cost_courses", "billing_findings")
 OF_MONTHS = ("cost_monthly", "cost_missing", "cost_no_shows")
-Marts = dict[str, pl.LazyFrame]
-Facts = TypeVar("Facts")
 MARTS = (*OF_PATIENTS, *OF_MONTHS, "cost_cohorts")
 _SESSIONS = (
     "SELECT f.clinic_id, f.session_id, f.patient_id, f.program AS own_program, f.status, "
@@ -101,6 +97,8 @@ _DUE = (
     "SELECT clinic_id, session_id FROM reached) USING (clinic_id, session_id)"
 )
 
+_Marts = dict[str, pl.LazyFrame]
+
 
 def update_costs(
     warehouse: Warehouse,
@@ -151,7 +149,7 @@ def _cost_sessions(
             fetched(warehouse, f"FROM ({_VERSIONS}) {named}").lazy(),
         )
 
-    def marts(of: tuple[pl.LazyFrame, ...]) -> Marts:
+    def marts(of: tuple[pl.LazyFrame, ...]) -> _Marts:
         sessions, doses, charges, versions = of
         revenue = session_revenue(charges, versions, held)
         rows = cost_sessions(sessions, doses, rates.lazy(), revenue, billing, held, zones)
@@ -176,7 +174,7 @@ def _cost_months(
         mine = f"{month} AND {share.of_clinics}"
         return fetched(warehouse, _COSTED + mine), fetched(warehouse, _COMPLIANT.format(mine))
 
-    def marts(of: tuple[pl.DataFrame, pl.DataFrame]) -> Marts:
+    def marts(of: tuple[pl.DataFrame, pl.DataFrame]) -> _Marts:
         rows = _in_millionths(of[0]).lazy()
         return {
             "cost_monthly": cost_monthly(rows, of[1].lazy()),
@@ -205,7 +203,7 @@ def _cost_courses(
     def facts(share: Share) -> pl.DataFrame:
         return instants(fetched(warehouse, _OF_COURSES + touched.patients(share)))
 
-    def marts(rows: pl.DataFrame) -> Marts:
+    def marts(rows: pl.DataFrame) -> _Marts:
         courses = courses_of(rows.lazy(), protocols, zones.lazy())
         costed = _in_millionths(rows).lazy()
         return {"cost_courses": cost_courses(courses, costed, seen, held, names)}
@@ -240,7 +238,7 @@ def _check_charges(
             instants(fetched(warehouse, f"FROM ({_DOSES}) {named}", as_of=run.as_of)).lazy(),
         )
 
-    def marts(of: tuple[pl.LazyFrame, ...]) -> Marts:
+    def marts(of: tuple[pl.LazyFrame, ...]) -> _Marts:
         charges, sessions, doses = of
         found = billing_findings(charges, sessions, doses, dosing, lost, held.checks)
         return {"billing_findings": found}
@@ -259,15 +257,13 @@ def _in_millionths(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(millionths(pl.col(name)).alias(name) for name in usd)
 
 
-def _fill(warehouse: Warehouse, facts: Iterable[Facts], marts: Callable[[Facts], Marts]) -> None:
-    """Marts made of each share's facts, two shares at a time."""
-
-    def made(of: Facts) -> dict[str, pl.DataFrame]:
-        return {table: collected(rows) for table, rows in marts(of).items()}
-
-    for found in beside(facts, made):
-        for table, rows in found.items():
-            _insert(warehouse, table, rows.lazy())
+def _fill(warehouse: Warehouse, facts: Iterable[Facts], marts: Callable[[Facts], _Marts]) -> None:
+    """Millionths as dollars."""
+    fill(
+        warehouse,
+        facts,
+        lambda of: {table: in_dollars(rows) for table, rows in marts(of).items()},
+    )
 
 
 def _insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame) -> None:

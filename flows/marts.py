@@ -1,13 +1,17 @@
-"""Rows of metrics into their mart: what `outcomes`, `costs` and `operations` write by."""
+"""Rows of metrics into their mart: what `outcomes`, `costs`, `operations` and `risk` write by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import polars as pl
 
+from flows.beside import beside
 from flows.warehouse import Warehouse
 from protocols.times import INSTANT
+
+Facts = TypeVar("Facts")
 
 
 def instants(frame: pl.DataFrame) -> pl.DataFrame:
@@ -34,6 +38,22 @@ def collected(rows: pl.LazyFrame) -> pl.DataFrame:
 def all_collected(parts: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     """The rows of each; what several of them begin with is done once."""
     return list(pl.collect_all(parts, engine="in-memory"))
+
+
+def fill(
+    warehouse: Warehouse,
+    facts: Iterable[Facts],
+    marts: Callable[[Facts], Mapping[str, pl.LazyFrame]],
+) -> None:
+    """Insert the rows that `marts` makes of each share's facts, two shares at a time."""
+
+    def made(of: Facts) -> dict[str, pl.DataFrame]:
+        tables = marts(of)
+        return dict(zip(tables, all_collected(list(tables.values())), strict=True))
+
+    for found in beside(facts, made):
+        for table, rows in found.items():
+            insert(warehouse, table, rows.lazy())
 
 
 def insert(warehouse: Warehouse, table: str, rows: pl.LazyFrame, only: str = "true") -> None:

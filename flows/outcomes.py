@@ -12,9 +12,8 @@ from datetime import datetime
 
 import polars as pl
 
-from flows.beside import beside
 from flows.frames import cutoffs, fetched
-from flows.marts import clear, collected, insert, instants
+from flows.marts import clear, collected, fill, insert, instants
 from flows.metrics.durability import durability, responses
 from flows.metrics.outcomes import courses_of, outcome_cohorts, outcome_courses
 from flows.metrics.suicidality import suicidality_followup
@@ -78,21 +77,19 @@ def update_outcomes(
         "AND feed = 'contacts' AND clinic_id IS NOT NULL AND patient_id IS NOT NULL",
     ).lazy()
 
-    def marts(facts: _Facts) -> dict[str, pl.DataFrame]:
+    def marts(facts: _Facts) -> dict[str, pl.LazyFrame]:
         scores = collected(scored(facts.outcomes.lazy(), _charted(facts.outcomes, held))).lazy()
         courses = collected(courses_of(facts.subjects, protocols, zones.lazy())).lazy()
-        rows = collected(outcome_courses(courses, scores, of["outcomes"], held, names))
+        rows = collected(outcome_courses(courses, scores, of["outcomes"], held, names)).lazy()
         answers = suicidality_followup(scores, facts.contacts, of["contacts"], lost, held)
         return {
             "outcome_courses": rows,
-            "outcome_responses": collected(responses(rows.lazy(), facts.contacts, held, names)),
-            "suicidality_followup": collected(answers),
-            "outcome_warnings": collected(_warnings(scores)),
+            "outcome_responses": responses(rows, facts.contacts, held, names),
+            "suicidality_followup": answers,
+            "outcome_warnings": _warnings(scores),
         }
 
-    for found in beside(_facts(warehouse, run.as_of, touched), marts):
-        for table, rows in found.items():
-            insert(warehouse, table, rows.lazy())
+    fill(warehouse, _facts(warehouse, run.as_of, touched), marts)
     _update_network(warehouse, held, names)
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from flows.beside import beside
 from flows.frames import cutoffs, delivered, fetched
-from flows.marts import all_collected, instants
+from flows.marts import all_collected, collected, instants
 from flows.metrics.flags import since
 from flows.metrics.risk_staff import (
     doses_above_peers,
@@ -73,8 +73,8 @@ def staff_observations(
     signal = held.by_id["take-home-above-peers"]
     recent = _DISPENSES + _within([signal], run, "f.dispensed_at")
     dispenses = instants(fetched(warehouse, recent, as_of=run.as_of)).lazy()
-    above = take_home_above_peers(since(dispenses, signal, run.as_of, "dispensed_at"), signal)
-    yield from all_collected([above])
+    handed_out = since(dispenses, signal, run.as_of, "dispensed_at")
+    yield collected(take_home_above_peers(handed_out, signal))
 
 
 def _within(signals: Sequence[Signal], run: Run, at: str) -> str:

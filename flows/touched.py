@@ -2,9 +2,9 @@
 
 Marts are kept from one night to the next. One that has a row a patient (or a session, charge,
 course of a patient) takes out what it holds of touched patients, in `Touched.shares` so that memory
-does not grow with the network, and puts in what their facts say now; one that has a row
-a clinic's month does so with touched months; one over the whole network is made anew from the
-marts. What is left where it is would come out the same:
+does not grow with the network, and puts in what their facts say now; one that has a row a clinic's
+month does so with touched months; one over the whole network is made anew from the marts. What is
+left where it is would come out the same:
 
 | what is different | what is touched |
 | --- | --- |

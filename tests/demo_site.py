@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from flows.demo import write_network
@@ -43,12 +44,12 @@ def _make(folder: Path) -> None:
                 tell(night, plainly)
 
 
-def _pages_only(db: object, folder: Path) -> None:
+def _pages_only(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
     from flows.reports.html import write_html
     from flows.reports.rates import prepare
 
-    prepare(db)  # type: ignore[arg-type]
-    write_html(db, folder)  # type: ignore[arg-type]
+    prepare(db)
+    write_html(db, folder)
 
 
 def _make_hostile(landing: Path) -> None:

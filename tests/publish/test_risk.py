@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.shares import portions
 from flows.what_if import thresholds, what_if
 from tests.load.network import NORTH, SOUTH
 from tests.publish.nights import Nights, plain_nights
@@ -111,6 +112,20 @@ def test_another_threshold_is_tried_without_judging(nights: Nights) -> None:
     }  # fmt: skip
     levels = {row["level"]: (row["now"], row["then"]) for row in found.levels.to_dicts()}
     assert levels == {"none": (0, 1), "low": (1, 0), "high": (2, 2)}
+
+
+def test_a_person_whose_clinics_are_in_several_buckets_is_seen_whole(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = nights.marts()
+    monkeypatch.setattr("flows.shares.BUCKET_SUBJECTS", 1)
+    with nights.opened() as warehouse:
+        assert [share.of_clinics for share in portions(warehouse)] == [
+            f"f.clinic_id IN ('{NORTH}')", f"f.clinic_id NOT IN ('{NORTH}')"
+        ]  # fmt: skip
+    with plain_nights():
+        nights.publish(full=True, as_of=AS_OF)
+    assert nights.marts() == before
 
 
 def test_what_is_out_of_the_window_is_forgotten(tmp_path: Path) -> None:
