@@ -118,15 +118,20 @@ def _entries(folder: Path, notes: list[str], refused: list[str]) -> list[os.DirE
         return []
 
 
+def require_landing(settings: Settings) -> None:
+    """Raises UsageError when there is neither a landing folder nor a source to read."""
+    if not settings.landing.is_dir() and not settings.source:
+        raise UsageError(
+            f"{settings.landing}: there is no such landing folder; name it with --landing or in "
+            "keel.toml, or try `keel demo`."
+        )
+
+
 def _clinic_folders(settings: Settings, clinics: Sequence[str], notes: list[str]) -> list[Path]:
+    require_landing(settings)
     landing = settings.landing
     if not landing.is_dir():
-        if settings.source:
-            return []
-        raise UsageError(
-            f"{landing}: there is no such landing folder; name it with --landing or in keel.toml, "
-            "or try `keel demo`."
-        )
+        return []
     folders: list[str] = []
     for entry in sorted(os.scandir(landing), key=lambda entry: entry.name):
         if entry.name.startswith("."):

@@ -72,7 +72,7 @@ class Rehearsal:
         if self.sources:
             lines.append(f"  would read the exports of {', '.join(self.sources)}")
         if self.known:
-            lines.append(f"  would find {self.known:,} new names of bytes that are loaded already")
+            lines.append(f"  would pass over {self.known:,} files whose bytes are loaded already")
         lines += [f"  note: {note}" for note in self.notes]
         lines += [
             f"  would load {feed} anew from raw: its contract, a time zone or Keel has changed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,9 @@ def demo(
         )
         summary = run_night(settings, [], [], plain=plain)
         show(summary, as_json=as_json)
+        where = {"landing": "landing", "warehouse": "warehouse", "publish": "published"}
+        options = [word for name, at in where.items() for word in (f"--{name}", str(folder / at))]
+        say(f"its next night: {shlex.join(['keel', 'nightly', *options])}")
     raise typer.Exit(earned(summary))
 
 

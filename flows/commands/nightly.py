@@ -156,14 +156,17 @@ def _run_locked(
     full: bool,
 ) -> Summary:
     """What takes seconds to import comes after the lock, so that a second run ends at once.
-    Addresses of alerts that cannot be used are told before anything is done. A database that turns
-    out to be damaged is set aside, and the night begun anew.
+    Addresses of alerts that cannot be used, and a landing folder that is not there, are told before
+    anything is done. A database that turns out to be damaged is set aside, and the night begun
+    anew.
     """
     from flows.alerts import channels
     from flows.errors import DamagedWarehouse
+    from flows.landing import require_landing
     from flows.night import open_night
 
     channels(settings.alerts)
+    require_landing(settings)
     opening = partial(
         open_night, settings, feeds=feeds, clinics=clinics, progress=progress, full=full, lock=lock
     )

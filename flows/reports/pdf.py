@@ -99,6 +99,7 @@ def _clinics(
         "Dot: share of decided sessions that are compliant; bar: its 95 % interval, from 0 to "
         "100 %. A wide one rests on few sessions."
         + (f" Verdict and sessions of the last three months, from {since}." if since else "")
+        + " Open breaches are of all time, waived ones left out."
         + _cut(found, MOST_CLINICS, "the gravest verdicts")
     )
     paper.strips(

@@ -34,6 +34,7 @@ def test_a_night_that_fails_is_told_with_its_exit_code(monkeypatch: pytest.Monke
     assert post["title"] == "Keel: the night failed with exit code 2"
     assert post["message"].startswith("landing: there is no such landing folder")
     assert done.stderr.splitlines()[-1] == f"keel: {post['message'].splitlines()[0]}"
+    assert not Path("warehouse/keel.duckdb").exists(), "a later command would look into it"
 
 
 def test_a_wrong_address_is_told_before_the_night(monkeypatch: pytest.MonkeyPatch) -> None:
