@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from splink import SettingsCreator
 
 PAIR = pl.Schema({"a": pl.Int64(), "b": pl.Int64()})
+PAIRS_AT_ONCE = 4_000_000
+_BLOCK = "block_"
 
 
 def likely_pairs(records: pl.DataFrame, held: People) -> pl.DataFrame:
@@ -25,10 +27,12 @@ def likely_pairs(records: pl.DataFrame, held: People) -> pl.DataFrame:
     `records`: `number`, and the compared columns as text, normalised. Raises KeelError when the
     comparison fails, without what it compared: an error of the database may quote a value.
     """
-    if not any(_any_share(records, list(columns)) for columns in held.blocks):
+    in_blocks = blocked(records, held)
+    pairs = pair_count(in_blocks)
+    if not pairs:
         return PAIR.to_frame()  # to begin with Splink takes as long as a small network's night
     try:
-        return _scored(records, held)
+        return _scored(in_blocks, held, -(-pairs // PAIRS_AT_ONCE))
     except Exception as error:
         raise KeelError(
             f"comparing patient records failed ({type(error).__name__}); look at `people` in "
@@ -36,20 +40,44 @@ def likely_pairs(records: pl.DataFrame, held: People) -> pl.DataFrame:
         ) from None
 
 
-def _any_share(records: pl.DataFrame, columns: list[str]) -> bool:
-    """Whether two records have all the columns in common, so that they are compared."""
-    return bool(records.drop_nulls(columns).select(columns).is_duplicated().any())
+def blocked(records: pl.DataFrame, held: People) -> pl.DataFrame:
+    """The records with a column for each of `held.blocks`: the first number of those that have its
+    columns in common, null where nobody else has, or more than `held.block_most`.
+    """
+    for name, columns in zip(_block_names(held), map(list, held.blocks), strict=True):
+        shared = (
+            records.drop_nulls(columns)
+            .group_by(columns)
+            .agg(pl.col("number").min().alias(name), _held=pl.len())
+            .filter(pl.col("_held").is_between(2, held.block_most))
+            .drop("_held")
+        )
+        records = records.join(shared, on=columns, how="left")
+    return records
 
 
-def _scored(records: pl.DataFrame, held: People) -> pl.DataFrame:
+def pair_count(in_blocks: pl.DataFrame) -> int:
+    """How many pairs have a block in common, those of several blocks counted in each."""
+    names = [name for name in in_blocks.columns if name.startswith(_BLOCK)]
+    sizes = (in_blocks[name].drop_nulls().value_counts()["count"].cast(pl.Int64) for name in names)
+    return sum(int((size * (size - 1) // 2).sum()) for size in sizes)
+
+
+def _block_names(held: People) -> list[str]:
+    return [f"{_BLOCK}{number}" for number, _ in enumerate(held.blocks)]
+
+
+def _scored(in_blocks: pl.DataFrame, held: People, chunks: int) -> pl.DataFrame:
     from splink import Linker
     from splink.backends.duckdb import DuckDBAPI
 
     logging.getLogger("splink").setLevel(logging.ERROR)
     with scratch_database() as db:
-        rows = DuckDBAPI(connection=db).register(records.to_arrow())
+        rows = DuckDBAPI(connection=db).register(in_blocks.to_arrow())
         linker = Linker(rows, _settings(held), log_level=None)
-        scored = linker.inference.predict(threshold_match_probability=held.threshold)
+        scored = linker.inference.predict(
+            threshold_match_probability=held.threshold, num_chunks_left=chunks
+        )
         alike = " AND ".join(f"mw_{column} > 0" for column in held.needed)
         found = db.sql(
             "SELECT least(number_l, number_r)::BIGINT AS a, greatest(number_l, number_r)::BIGINT "
@@ -71,7 +99,7 @@ def _settings(held: People) -> SettingsCreator:
             CustomComparison(output_column_name=of.column, comparison_levels=_levels(of))
             for of in held.compared
         ],
-        blocking_rules_to_generate_predictions=[block_on(*columns) for columns in held.blocks],
+        blocking_rules_to_generate_predictions=[block_on(name) for name in _block_names(held)],
         retain_matching_columns=False,
         retain_intermediate_calculation_columns=True,
         linker_uid="people",

@@ -101,6 +101,7 @@ class Night:
     @contextmanager
     def _stage(self, name: str, step: int, of: int, what: str = "") -> Iterator[None]:
         self.progress.stage(name, step, of, what)
+        self.warehouse.allow_memory()
         with self._watch.running(name):
             yield
         self.progress.stage(name, step + 1, of, what)
@@ -126,7 +127,7 @@ def open_night(
     for feed in feeds:
         contract(feed)
     protocols = load_protocols(settings.protocols, settings.builtin_protocols)
-    with open_warehouse(settings.warehouse, lock) as warehouse:
+    with open_warehouse(settings.warehouse, lock, settings.memory_mb) as warehouse:
         run = start_run(warehouse, settings.now(), settings.publish)
         shown = progress or Silent()
         night = Night(

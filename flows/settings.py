@@ -135,6 +135,7 @@ class Settings(_Frozen):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     small_cell: int = Field(default=11, ge=1)
     keep_runs: int = Field(default=14, ge=1)
+    memory_mb: int | None = Field(default=None, ge=500)
     retention_days: int | None = Field(default=None, ge=1)
     legal_hold: tuple[str, ...] = ()
     legal_hold_file: Path | None = None

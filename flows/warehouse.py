@@ -20,6 +20,7 @@ import duckdb
 from checks.contract import Contract, contracts
 from flows.errors import DamagedWarehouse, DiskError, KeelError, UsageError, WarehouseBusy
 from flows.lock import Lock, locked, not_writable
+from flows.memory import allowance_mb, out_of_memory
 
 DATABASE = "keel.duckdb"
 _TYPES = {
@@ -40,17 +41,28 @@ _DAMAGE = (
 class Warehouse:
     """An open warehouse, which nobody else can open meanwhile.
 
-    `notes` are sentences about what was mended when it was opened.
+    `notes` are sentences about what was mended when it was opened, `memory_mb` is the most that its
+    database may take, where the network sets it.
     """
 
     folder: Path
     db: duckdb.DuckDBPyConnection
     notes: list[str] = field(default_factory=list)
+    memory_mb: int | None = None
 
     @property
     def raw(self) -> Path:
         """Folder of the deliveries as Parquet, all text."""
         return self.folder / "raw"
+
+    @property
+    def allowed_mb(self) -> int:
+        """As much memory as the setting says, else as the database's size asks for by now."""
+        return self.memory_mb or allowance_mb(self.folder / DATABASE)
+
+    def allow_memory(self) -> None:
+        """Hold the database to what is allowed by now: it grows with each stage."""
+        self.db.execute(f"SET memory_limit = '{self.allowed_mb}MB'")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -76,21 +88,25 @@ class Warehouse:
 
 
 @contextmanager
-def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse]:
+def open_warehouse(
+    folder: Path, lock: Lock | None = None, memory_mb: int | None = None
+) -> Iterator[Warehouse]:
     """Lock the folder, unless the caller did, and open its database; both are made if need be.
 
     What raw holds and the database lost is adopted again; a damaged database is set aside.
 
     Raises WarehouseBusy when another run holds it, DiskError when it cannot be written,
     DamagedWarehouse when damage shows only after opening (the database is set aside all the same),
-    KeelError when the database cannot be opened for another reason.
+    KeelError when the database cannot be opened for another reason, or needs more memory than
+    `memory_mb`, else than its size allows.
     """
     from flows.recovery import recover
 
     with locked(folder) if lock is None else nullcontext():
         notes: list[str] = []
-        warehouse = Warehouse(folder, _connect(folder, notes), notes)
+        warehouse = Warehouse(folder, _connect(folder, notes), notes, memory_mb)
         try:
+            warehouse.allow_memory()
             _create_tables(warehouse)
             recover(warehouse)
             yield warehouse
@@ -100,6 +116,8 @@ def open_warehouse(folder: Path, lock: Lock | None = None) -> Iterator[Warehouse
                 raise DamagedWarehouse(_set_aside(folder / DATABASE)) from None
             if isinstance(error, duckdb.IOException) or _is_of_disk(error):
                 raise _disk_error(folder, error) from None
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise out_of_memory(folder, warehouse.allowed_mb) from None
             raise
         finally:
             warehouse.db.close()
@@ -181,7 +199,7 @@ def _config(path: Path) -> dict[str, str | bool | int | float | list[str]]:
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "temp_directory": str(path.parent / "tmp"),
-        "memory_limit": "1500MB",
+        "memory_limit": f"{allowance_mb(path)}MB",
     }
 
 

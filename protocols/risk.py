@@ -187,6 +187,7 @@ class People(Fact):
     prior: float = Field(gt=0, lt=1)
     threshold: float = Field(gt=0, lt=1)
     blocks: Listed[Listed[PersonColumn]]
+    block_most: int = Field(ge=2)
     needed: Listed[PersonColumn]
     compared: Listed[Compared]
 

@@ -79,7 +79,7 @@ def existing_warehouse(
             f"{settings.warehouse}: no warehouse is there; name it with --warehouse, or run "
             "`keel nightly` first."
         )
-    with open_warehouse(settings.warehouse) as opened:
+    with open_warehouse(settings.warehouse, memory_mb=settings.memory_mb) as opened:
         for note in opened.notes:
             say(note)
         yield opened, settings

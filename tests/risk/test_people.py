@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flows import linking
 from flows.errors import KeelError
@@ -115,3 +117,70 @@ def test_a_failure_tells_nothing_of_what_was_compared(monkeypatch: pytest.Monkey
     assert "anna" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def several(count: int, **other: Any) -> list[dict[str, Any]]:
+    """Records that have nothing in common but what is said."""
+    return [
+        record(n, given_name=f"g{n:x}", family_name=f"f{n:x}", birth_date=None, postal_code=f"{n}",
+               phone=None) | other
+        for n in range(10, 10 + count)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "compared"), [(0, True), (1, False)])
+def test_what_more_records_have_in_common_tells_nobody_from_anybody(
+    more: int, compared: bool
+) -> None:
+    """A telephone number that is written where none is known."""
+    held = risk().people
+    mine = [record(1), record(2, family_name="holm", postal_code="99999")]
+    crowd = several(held.block_most - len(mine) + more, given_name="anna", phone=ANNA[-1])
+    strangers = [each | {"birth_date": "1950-01-01"} for each in crowd]
+    alone = held.model_copy(update={"blocks": (("given_name", "phone"),)})
+    rows = people(pl.DataFrame([*mine, *strangers], schema=SCHEMA), alone)
+    assert rows["clinic_id"].is_in(["c01", "c02"]).sum() == (2 if compared else 0)
+
+
+ALIKE = st.sampled_from(["a", "b", None])
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(ALIKE, ALIKE, ALIKE), max_size=12), st.integers(2, 5))
+def test_pairs_that_are_compared_have_a_block_of_few_in_common(
+    rows: list[tuple[str | None, str | None, str | None]], most: int
+) -> None:
+    names = ("given_name", "birth_date", "phone")
+    held = risk().people.model_copy(update={"blocks": (names[:2], names[1:]), "block_most": most})
+    records = pl.DataFrame(rows, dict.fromkeys(names, pl.String), orient="row").with_columns(
+        number=pl.int_range(pl.len(), dtype=pl.Int64)
+    )
+    pairs = list(combinations(range(len(rows)), 2))
+    wanted = [
+        [
+            (a, b)
+            for a, b in pairs
+            if of[a] == of[b] and None not in of[a] and of.count(of[a]) <= most
+        ]
+        for of in ([row[:2] for row in rows], [row[1:] for row in rows])
+    ]
+    in_blocks = linking.blocked(records, held).sort("number")
+    seen = [
+        [(a, b) for a, b in pairs if of[a] == of[b] and of[a] is not None]
+        for of in (in_blocks["block_0"].to_list(), in_blocks["block_1"].to_list())
+    ]
+    assert seen == wanted
+    assert linking.pair_count(in_blocks) == sum(map(len, wanted))
+
+
+def test_pairs_are_compared_in_portions_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        record(10 * at + n, given_name=name, birth_date=f"19{70 + at}-02-03", phone=f"555010{at}",
+               postal_code=f"{n}", family_name="berg" + "ab"[n % 2])
+        for at, name in enumerate(("anna", "carla", "dagmar"))
+        for n in range(8)
+    ]  # fmt: skip
+    whole = found(*records)
+    assert {person for _, person, _ in whole} == {1, 2, 3}
+    monkeypatch.setattr(linking, "PAIRS_AT_ONCE", 7)
+    assert found(*records) == whole
