@@ -35,6 +35,19 @@ def targeted(db: duckdb.DuckDBPyConnection, since: date | None) -> list[Row]:
     return found
 
 
+def without_target(db: duckdb.DuckDBPyConnection, since: date | None) -> list[Row]:
+    """The network's critical rules that have no target and were missed, waived misses apart: those
+    with the most `misses` first."""
+    found = counted_rules(
+        db, "protocol, rule_id, title", since, "target IS NULL AND severity = 'critical'"
+    )
+    missed = [{**row, "misses": row["not_met"] - row["waived"]} for row in found]
+    return sorted(
+        (row for row in missed if row["misses"]),
+        key=lambda row: (-row["misses"], row["protocol"], row["rule_id"]),
+    )
+
+
 def verdict(rules: Iterable[Row]) -> Row:
     """One clinic's verdict: `mark`, `words`, and why, from its rules with a target."""
     mine = [row for row in rules if row["rate"]["trials"]]

@@ -3,6 +3,7 @@
 The network is written and split; the rivals load the history; then come the full night, the bare
 load once more (machines are noisy), a night that brings nothing, and one that brings about 1 % of
 the sessions. Writes raw timings, rows, peak memory and the commit to docs/bench/. Read the ratios.
+With `--folder` a run that was broken off goes on there; `--skip` leaves out rivals, and nights.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,12 @@ TARGETS = {
 
 def main() -> None:
     options = arguments()
-    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
-        found = measure(Path(name), options)
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        found = measure(options.folder, options)
+    else:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+            found = measure(Path(name), options)
     target = options.out / f"nightly-{options.sessions}.json"
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(target.read_text(encoding="utf-8"))
@@ -52,41 +57,67 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clinics", type=int, help="else as many as hold the sessions in 120 days")
     parser.add_argument("--days", type=int, help="else 120, and more for more than 30 clinics hold")
     parser.add_argument("--bring", type=float, default=0.01, help="share of the sessions held back")
-    parser.add_argument("--skip", default="", help="rivals to leave out, separated by commas")
+    parser.add_argument("--skip", default="", help="what to leave out, separated by commas: "
+                        "rivals, bare_load_again, night_with_nothing, late_night")  # fmt: skip
     parser.add_argument("--no-prefect", action="store_true", help="leave out starts with Prefect")
     parser.add_argument("--scratch", type=Path, help="where to write the network")
+    parser.add_argument("--folder", type=Path, help="the same, to stay there and be gone on with")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "bench")
     return parser.parse_args()
 
 
+class Steps:
+    """What was measured in a folder, each step kept when it ends and not done again."""
+
+    def __init__(self, path: Path, skip: Sequence[str]) -> None:
+        self._path, self._skip = path, skip
+        self.found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def do(self, name: str, step: Callable[[], Any]) -> Any:
+        """What the step gives; nothing where it is left out."""
+        if name in self._skip:
+            return {}
+        if name not in self.found:
+            self.found[name] = step()
+            self._path.write_text(json.dumps(self.found, indent=2), encoding="utf-8")
+        return self.found[name]
+
+
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """The whole run, in the order of the module's first words."""
-    started = datetime.now(UTC)
+    skip = options.skip.split(",")
+    steps = Steps(folder / "found.json", skip)
+    started = steps.do("measured_at", lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    measured = steps.do("commit", commit)
     clinics, days = extent(options.sessions)
-    written = json.loads(
+    written = steps.do("network", lambda: json.loads(
         run(python("tests.bench.network", folder, "--sessions", options.sessions,
                    "--clinics", options.clinics or clinics, "--days", options.days or days,
                    "--bring", options.bring)).out
-    )  # fmt: skip
-    rivals = rival_nights(folder / "landing", skip=options.skip.split(","))
+    ))  # fmt: skip
+    rivals = steps.do("rivals", lambda: rival_nights(folder / "landing", skip=skip))
     before = written["late"]["history_as_of"]
-    starts = {
+    starts = steps.do("start_up", lambda: {
         "version_seconds": _median(lambda: run(python("flows", "--version")).seconds),
         "imports_seconds": _median(lambda: imports().seconds),
         "imports_cpu_seconds": _median(lambda: imports().cpu_seconds),
-    }
-    full = nightly(folder, before)
+    })  # fmt: skip
+    full = steps.do("full_night", lambda: nightly(folder, before))
     if "bare_load" in rivals:
-        rivals["bare_load_again"] = rival_nights(folder / "landing", only=["bare_load"])[
-            "bare_load"
-        ]
-    nothing = nightly(folder, before)
-    bring(folder / "late", folder / "landing")
-    late = nightly(folder, written["as_of"])
+        again = steps.do("bare_load_again", lambda: rival_nights(
+            folder / "landing", only=["bare_load"])["bare_load"])  # fmt: skip
+        rivals |= {"bare_load_again": again} if again else {}
+    nothing = steps.do("night_with_nothing", lambda: nightly(folder, before))
+
+    def bring_more() -> dict[str, object]:
+        bring(folder / "late", folder / "landing")
+        return nightly(folder, written["as_of"])
+
+    late = steps.do("late_night", bring_more)
     prefect = {} if options.no_prefect else with_prefect(folder, written["as_of"])
     return {
-        "measured_at": started.isoformat(timespec="seconds"),
-        "commit": commit(),
+        "measured_at": started,
+        "commit": measured,
         "machine": machine(),
         "versions": versions() | {"rivals": _rival_versions(rivals)},
         **written,
@@ -129,8 +160,11 @@ def ratios(
     took = {name: rival[of] for name, rival in rivals.items() if of in rival}
     if "bare_load_again" in took:
         took["bare_load"] = statistics.mean([took["bare_load"], took.pop("bare_load_again")])
+    to_rivals = {f"full_to_{name}": round(full[of] / each, 2) for name, each in took.items()}
+    if not late:
+        return to_rivals
     return {
-        **{f"full_to_{name}": round(full[of] / each, 2) for name, each in took.items()},
+        **to_rivals,
         "late_to_full": round(late[of] / full[of], 4),
         "late_to_full_start_up_apart": round((late[of] - start_up) / (full[of] - start_up), 4),
     }

@@ -29,6 +29,7 @@ NIGHTS = {
     "night_with_nothing": "Keel, a night that brings nothing",
     "late_night": "Keel, a night that brings 1 %",
 }
+STAGES_OF = {"full_night": "full night", "late_night": "night that brings 1 %"}
 
 
 def main() -> None:
@@ -125,23 +126,32 @@ def night(found: Found) -> str:
     rows = [
         [RIVALS[name], *_told(each)] for name, each in found["rivals"].items() if name in RIVALS
     ]
-    rows += [[name, *_told(found[key])] for key, name in NIGHTS.items()]
-    late, full = found["late_night"], found["full_night"]
+    rows += [[name, *_told(found[key])] for key, name in NIGHTS.items() if found[key]]
+    nights = {name: found[key] for key, name in STAGES_OF.items() if found[key]}
     stages = [
-        [name, *(f"{each['stages'][name]:.1f}" for each in (full, late))] for name in full["stages"]
+        [stage, *(f"{each['stages'][stage]:.1f}" for each in nights.values())]
+        for stage in found["full_night"]["stages"]
     ]
     return "\n\n".join([
         f"## Nights of {found['rows']['sessions']:,} sessions",
         f"{sum(found['rows'].values()):,} rows, {found['csv_mb']:,} MB of CSV in "
-        f"{found['rows']['clinics']} clinics. The last night brings "
-        f"{found['late']['sessions']:,} sessions ({found['late']['share_of_sessions']:.1%}), "
-        f"{found['late']['rows']:,} rows; it judges {late['judged']:,} subjects "
-        f"({late['share_judged']:.1%}). Start-up (imports alone): "
+        f"{found['rows']['clinics']} clinics. {_brought(found)}Start-up (imports alone): "
         f"{found['start_up']['imports_seconds']} s.",
         table(["", "seconds", "with start-up", "of the processor", "peak MB"], rows),
         "Seconds by stage (`validate` lies within `load`):",
-        table(["stage", "full night", "night that brings 1 %"], stages),
+        table(["stage", *nights], stages),
     ])  # fmt: skip
+
+
+def _brought(found: Found) -> str:
+    late, held_back = found["late_night"], found["late"]
+    if not late:
+        return ""
+    return (
+        f"The last night brings {held_back['sessions']:,} sessions "
+        f"({held_back['share_of_sessions']:.1%}), {held_back['rows']:,} rows; it judges "
+        f"{late['judged']:,} subjects ({late['share_judged']:.1%}). "
+    )
 
 
 def four_conditions(found: Found) -> str:

@@ -58,3 +58,20 @@ def test_risk_is_told_as_a_person_would(run: Path) -> None:
         assert not re.search(r"\d\.0\b", text)
         assert not re.search(r"\b0 mg\b(?! of it)", text)
         assert not re.search(r"(\d+ \w+ 20\d\d)[^;()]*\(\1\)", text)
+
+
+def test_page_one_names_critical_rules_that_have_no_target(
+    run: Path, results: duckdb.DuckDBPyConnection
+) -> None:
+    """Those are in no clinic's verdict and in no order of places."""
+    missed = results.execute(
+        "SELECT r.title, sum(m.not_met - m.waived) AS misses FROM marts.rule_monthly m "
+        "JOIN marts.rules r USING (protocol, protocol_version, rule_id) WHERE r.target IS NULL "
+        "AND r.severity = 'critical' AND month >= (SELECT max(month) - INTERVAL 2 MONTH FROM "
+        "marts.rule_monthly WHERE met + not_met > 0) GROUP BY r.protocol, r.rule_id, r.title "
+        "ORDER BY misses DESC, r.protocol, r.rule_id LIMIT 3"
+    ).fetchall()
+    text = parsed(run / "report" / "index.html").text
+    assert missed[0][1]
+    for title, misses in missed:
+        assert f"{title} ({misses:,})" in text

@@ -19,7 +19,7 @@ from flows.reports.periods import SESSION_COUNTS, periods
 from flows.reports.rates import completeness, counted_rules, prepare
 from flows.reports.standing import clinic_rows, recent
 from flows.reports.trends import share_chart
-from flows.reports.verdicts import targeted
+from flows.reports.verdicts import targeted, without_target
 from tests.site.small import add, finding, tables
 
 
@@ -56,6 +56,29 @@ def test_a_rule_is_below_its_target_beyond_chance_or_within(
         "crit": "below", "chance": "chance", "low": "below",
     }  # fmt: skip
     assert [row["rule_id"] for row in places(rules)] == ["crit", "low"]
+
+
+def test_critical_rules_without_a_target_are_told_by_their_misses(
+    db: duckdb.DuckDBPyConnection,
+) -> None:
+    db.execute(
+        "INSERT INTO marts.rules SELECT 'p', '2', id, id, severity, NULL, 'T4' FROM (VALUES "
+        "('few', 'critical'), ('many', 'critical'), ('answered', 'critical'), ('kept', 'critical'),"
+        " ('lesser', 'major')) t(id, severity)"
+    )
+    for rule, of, met, not_met in (
+        ("crit", "2026-10-01", 1, 90), ("few", "2026-10-01", 8, 2), ("few", "2026-07-01", 0, 80),
+        ("many", "2026-09-01", 1, 4), ("many", "2026-10-01", 1, 5), ("kept", "2026-10-01", 9, 0),
+        ("lesser", "2026-10-01", 1, 70), ("free", "2026-10-01", 1, 60),
+    ):  # fmt: skip
+        month(db, rule, of, met, not_met)
+    add(db, "marts.rule_monthly", clinic_id="c2", protocol="p", protocol_version="2",
+        rule_id="answered", month="2026-10-01", met=1, not_met=7, waived=7)  # fmt: skip
+    add(db, "marts.rule_monthly", clinic_id="c2", protocol="p", protocol_version="2",
+        rule_id="few", month="2026-10-01", met=1, not_met=3, waived=1)  # fmt: skip
+    prepare(db)
+    told = without_target(db, date(2026, 8, 1))
+    assert [(row["rule_id"], row["misses"]) for row in told] == [("many", 9), ("few", 4)]
 
 
 def test_a_rule_is_named_as_its_newest_version_has_it(db: duckdb.DuckDBPyConnection) -> None:

@@ -9,12 +9,12 @@ from flows.reports.deliveries import delivery_troubles
 from flows.reports.figures import age_names, critical_by_age, critical_of_clinics
 from flows.reports.queries import Row, overview, protocols, rows
 from flows.reports.rates import rate
-from flows.reports.verdicts import ORDER, network_answer
+from flows.reports.verdicts import ORDER, network_answer, without_target
 
 if TYPE_CHECKING:
     from flows.reports.site import Site
 
-MOST = {"clinics": 40, "worklist": 12, "places": 5, "troubles": 8}
+MOST = {"clinics": 40, "worklist": 12, "places": 5, "untargeted": 3, "troubles": 8}
 
 
 def write(site: Site) -> None:
@@ -34,6 +34,7 @@ def write(site: Site) -> None:
         clinics=[row for row in clinics if row["clinic_id"] in names],
         more_clinics=len(clinics) - len(shown),
         places=places(site.targeted)[: MOST["places"]],
+        untargeted=without_target(site.db, site.since)[: MOST["untargeted"]],
         worklist=due,
         saved=rows(site.db, "SELECT count(*) AS due FROM marts.worklist")[0]["due"],
         night=last_night(site.db),
