@@ -31,6 +31,12 @@ from protocols.extending import nearest
 from protocols.kinds import kinds
 from protocols.model import Protocol
 
+# Verdicts of this run by bucket, clinic, rule and local month: in the database, which spills.
+_JUDGED_COUNTS = (
+    "CREATE OR REPLACE TEMP TABLE judged_counts (clinic_id VARCHAR, rule_no USMALLINT, month DATE, "
+    f"{', '.join(f'{name} BIGINT' for name in COUNTS)})"
+)
+
 
 @dataclass(frozen=True)
 class JudgingSummary:
@@ -59,7 +65,6 @@ def judge_network(
 
     A finding that the marts held before keeps the run that first found it.
     """
-    counts: list[pl.DataFrame] = []
     judged = 0
     with warehouse.transaction():
         waived = waivers_in_force(warehouse, run)
@@ -68,14 +73,14 @@ def judge_network(
         first = _make_room(warehouse, protocols, scope)
         among = None if scope.everything else STALE_PATIENTS
         only = None if scope.everything else fetched(warehouse, f"FROM {STALE_SUBJECTS}")
+        warehouse.db.execute(_JUDGED_COUNTS)
         number = len(shares(warehouse, among))
         parts = buckets(warehouse, protocols, settings, run.as_of, among)
         for at, bucket in enumerate(judged_buckets(parts, protocols, only, waived)):
             progress(at, number)
             _insert(warehouse, bucket, run, first + judged)
             judged += len(bucket.subjects)
-            counts.append(bucket.counts)
-        _update_monthly(warehouse, pl.concat(counts))
+        _update_monthly(warehouse)
         _count_coverage(warehouse)
         update_outcomes(warehouse, protocols, run, touched)
         update_costs(warehouse, protocols, run, settings, touched)
@@ -190,6 +195,7 @@ def _insert(warehouse: Warehouse, judged: JudgedBucket, run: Run, first: int) ->
     _append(warehouse, "marts.subjects", judged.subjects.with_columns(number))
     _append(warehouse, "marts.verdicts", judged.verdicts.with_columns(number))
     _append(warehouse, "marts.governance", judged.governance)
+    _append(warehouse, "judged_counts", judged.counts)
     _append(
         warehouse,
         "marts.findings",
@@ -200,11 +206,14 @@ def _insert(warehouse: Warehouse, judged: JudgedBucket, run: Run, first: int) ->
     )
 
 
-def _update_monthly(warehouse: Warehouse, counts: pl.DataFrame) -> None:
-    """Add the new verdicts' counts to the months they touch, and take the old ones' off.
+def _update_monthly(warehouse: Warehouse) -> None:
+    """Add the counts of `judged_counts` to the months they touch, and take the old verdicts' off.
 
     Rules keep their numbers from one run to the next unless everything is judged.
     """
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in COUNTS)
+    counts = fetched(warehouse, f"SELECT {', '.join(KEYS)}, {sums} FROM judged_counts GROUP BY ALL")
+    warehouse.db.execute("DROP TABLE judged_counts")
     statuses = ", ".join(
         f"-count(*) FILTER (v.status = '{name}') AS {name}" for name in COUNTS if name != "waived"
     )
