@@ -37,6 +37,17 @@ _JUDGED_COUNTS = (
     f"{', '.join(f'{name} BIGINT' for name in COUNTS)})"
 )
 
+# The same of verdicts that are taken out, to be subtracted.
+_TAKEN_OFF = ", ".join(
+    f"-count(*) FILTER (v.status = '{name}') AS {name}" for name in COUNTS if name != "waived"
+)
+_BEFORE = (
+    "SELECT s.clinic_id, v.rule_no, date_trunc('month', s.local_date)::DATE AS month, "
+    f"{_TAKEN_OFF}, -count(*) FILTER (v.status = 'not_met' AND waived) AS waived "
+    "FROM marts.verdicts_before v JOIN marts.subjects_before s USING (subject_no) "
+    "WHERE EXISTS (FROM marts.rule_monthly) GROUP BY ALL"
+)
+
 
 @dataclass(frozen=True)
 class JudgingSummary:
@@ -207,52 +218,44 @@ def _insert(warehouse: Warehouse, judged: JudgedBucket, run: Run, first: int) ->
 
 
 def _update_monthly(warehouse: Warehouse) -> None:
-    """Add the counts of `judged_counts` to the months they touch, and take the old verdicts' off.
+    """Add the counts of `judged_counts` to the months they touch, and take the old verdicts' off;
+    a clinic's rates at a time, so that memory does not grow with the network.
 
     Rules keep their numbers from one run to the next unless everything is judged.
     """
+    db = warehouse.db
+    keys = ", ".join(KEYS)
     sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in COUNTS)
-    counts = fetched(warehouse, f"SELECT {', '.join(KEYS)}, {sums} FROM judged_counts GROUP BY ALL")
-    warehouse.db.execute("DROP TABLE judged_counts")
-    statuses = ", ".join(
-        f"-count(*) FILTER (v.status = '{name}') AS {name}" for name in COUNTS if name != "waived"
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE monthly_changes AS SELECT {keys}, {sums} "
+        f"FROM (FROM judged_counts UNION ALL BY NAME {_BEFORE}) GROUP BY ALL"
     )
-    before = fetched(
-        warehouse,
-        f"SELECT s.clinic_id, v.rule_no, date_trunc('month', s.local_date)::DATE AS month, "
-        f"{statuses}, -count(*) FILTER (v.status = 'not_met' AND waived) AS waived "
-        "FROM marts.verdicts_before v JOIN marts.subjects_before s USING (subject_no) "
-        "WHERE EXISTS (FROM marts.rule_monthly) GROUP BY ALL",
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE monthly_counts AS SELECT {keys}, {sums} FROM ("
+        f"FROM monthly_changes UNION ALL BY NAME SELECT {keys}, {', '.join(COUNTS)} "
+        "FROM marts.rule_monthly JOIN marts.rules USING (protocol, protocol_version, rule_id) "
+        f"SEMI JOIN monthly_changes USING ({keys})) GROUP BY ALL"
     )
-    standing = fetched(
-        warehouse,
-        f"SELECT clinic_id, rule_no, month, {', '.join(COUNTS)} FROM marts.rule_monthly m "
-        "JOIN marts.rules r USING (protocol, protocol_version, rule_id)",
-    )
-    changed = (
-        pl.concat([counts, before.select(_typed(counts))]).group_by(KEYS).agg(pl.col(COUNTS).sum())
-    )
-    touched = standing.select(_typed(counts)).join(changed, on=KEYS, how="semi")
-    rates = rule_monthly(pl.concat([changed.select(_typed(counts)), touched])).filter(
-        pl.sum_horizontal(COUNTS) > 0
-    )
-    warehouse.db.execute(
-        "DELETE FROM marts.rule_monthly m WHERE EXISTS (SELECT 1 FROM changed c "
+    db.execute(
+        "DELETE FROM marts.rule_monthly m WHERE EXISTS (SELECT 1 FROM monthly_changes c "
         "JOIN marts.rules r USING (rule_no) WHERE c.clinic_id = m.clinic_id "
         "AND c.month = m.month AND r.protocol = m.protocol "
         "AND r.protocol_version = m.protocol_version AND r.rule_id = m.rule_id)"
     )
-    _append(
-        warehouse,
-        "marts.rule_monthly",
-        rates,
-        "SELECT frame.* EXCLUDE (rule_no), r.protocol, r.protocol_version, r.rule_id "
-        "FROM frame JOIN marts.rules r USING (rule_no)",
-    )
-
-
-def _typed(like: pl.DataFrame) -> list[pl.Expr]:
-    return [pl.col(name).cast(kind) for name, kind in like.schema.items()]
+    clinics = db.execute("SELECT DISTINCT clinic_id FROM monthly_counts ORDER BY 1").fetchall()
+    for (clinic_id,) in clinics:
+        counts = fetched(
+            warehouse, "FROM monthly_counts WHERE clinic_id = $clinic_id", clinic_id=clinic_id
+        )
+        _append(
+            warehouse,
+            "marts.rule_monthly",
+            rule_monthly(counts.filter(pl.sum_horizontal(COUNTS) > 0)),
+            "SELECT frame.* EXCLUDE (rule_no), r.protocol, r.protocol_version, r.rule_id "
+            "FROM frame JOIN marts.rules r USING (rule_no)",
+        )
+    for table in ("judged_counts", "monthly_changes", "monthly_counts"):
+        db.execute(f"DROP TABLE {table}")
 
 
 def _count_coverage(warehouse: Warehouse) -> None:
