@@ -71,7 +71,7 @@ HOW = """\
 
 ```sh
 make bench                          # 10 k and 100 k sessions, rules and nights; then this page
-make bench SIZES="1000000"          # another size; 1 M needs 5 GB of disk, 10 M about 50 GB
+make bench SIZES="1000000"          # another size; 1 M needs 5 GB of disk, 10 M 60 GB
 make bench SIZES="1000000" SKIP="pandas,dbt,duckdb"   # without rivals other than the bare load
 make bench-profile                  # where a night's time lies
 ```
