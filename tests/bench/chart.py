@@ -14,7 +14,7 @@ SERIES = {
     "dbt-duckdb": ("rivals", "dbt"),
 }
 WANTED = {"seconds": "seconds", "peak_mb": "peak memory, MB"}
-SIZES = [10_000, 10_000_000]
+SIZES = [10_000, 12_000_000]
 
 
 def picture(nights: Sequence[dict[str, Any]]) -> str:
